@@ -1,0 +1,25 @@
+# Warnings and hardening for our own targets; sanitizers for everything.
+include(CheckPIESupported)
+check_pie_supported()
+
+if(CTLSIGN_SANITIZE)
+  add_compile_options(-fsanitize=${CTLSIGN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${CTLSIGN_SANITIZE})
+endif()
+
+add_library(ctlsign_options INTERFACE)
+target_compile_options(ctlsign_options INTERFACE
+  -Wall -Wextra -Wconversion -Wshadow $<$<BOOL:${CTLSIGN_WERROR}>:-Werror>
+  -fstack-protector-strong -fstack-clash-protection
+  $<$<AND:$<NOT:$<CONFIG:Debug>>,$<STREQUAL:${CTLSIGN_SANITIZE},>>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>)
+target_link_options(ctlsign_options INTERFACE -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
+
+# Marks TARGET as ours: warnings, hardening, the include root.
+function(ctlsign_target target)
+  target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:ctlsign_options>)
+  target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/ctlsign>)
+  get_target_property(type ${target} TYPE)
+  if(type STREQUAL "EXECUTABLE")
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  endif()
+endfunction()

@@ -1,0 +1,10 @@
+# Everything is a package of Debian 12; README says what each is for.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+find_package(fmt REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(tomlplusplus REQUIRED)
+pkg_check_modules(p11-kit REQUIRED IMPORTED_TARGET p11-kit-1)
+pkg_check_modules(libp11 REQUIRED IMPORTED_TARGET libp11)

@@ -1,0 +1,49 @@
+#include <algorithm>
+#include <optional>
+#include <stdexcept>
+
+#include <pkcs11/bytes.hpp>
+
+namespace ctlsign {
+
+bool equal(ByteView a, ByteView b) noexcept {
+    return std::ranges::equal(a, b);
+}
+
+std::string to_hex(ByteView bytes, std::string_view separator) {
+    constexpr std::string_view kDigits = "0123456789ABCDEF";
+    std::string text;
+    text.reserve(bytes.size() * (2 + separator.size()));
+    for (const std::uint8_t byte : bytes) {
+        if (!text.empty()) text += separator;
+        text += kDigits[byte >> 4U];
+        text += kDigits[byte & 15U];
+    }
+    return text;
+}
+
+static std::optional<std::uint8_t> hex_digit(char c) {
+    if (c >= '0' && c <= '9') return static_cast<std::uint8_t>(c - '0');
+    if (c >= 'a' && c <= 'f') return static_cast<std::uint8_t>(c - 'a' + 10);
+    if (c >= 'A' && c <= 'F') return static_cast<std::uint8_t>(c - 'A' + 10);
+    return std::nullopt;
+}
+
+Bytes from_hex(std::string_view text) {
+    Bytes bytes;
+    bytes.reserve(text.size() / 2);
+    for (std::size_t i = 0; i < text.size();) {
+        if (text[i] == ':' || text[i] == ' ') {
+            ++i;
+            continue;
+        }
+        const auto high = hex_digit(text[i]);
+        const auto low = i + 1 < text.size() ? hex_digit(text[i + 1]) : std::nullopt;
+        if (!high || !low) throw std::invalid_argument("not hexadecimal octets");
+        bytes.push_back(static_cast<std::uint8_t>(*high << 4U | *low));
+        i += 2;
+    }
+    return bytes;
+}
+
+}  // namespace ctlsign

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include <pkcs11/bytes.hpp>
+
+namespace ctlsign::pkcs11 {
+
+/// A PIN or a passphrase, the only type that holds one. It lives in a page of its own that is locked in
+/// memory and left out of core files; it is wiped when destroyed and when moved from. It is never copied and
+/// cannot be printed.
+class Pin {
+  public:
+    static constexpr std::size_t kMaxSize = 255;  ///< octets
+
+    Pin() noexcept = default;
+    /// Takes TEXT over into protected memory and wipes the caller's octets. Throws std::length_error past
+    /// kMaxSize.
+    static Pin take(std::span<char> text);
+
+    Pin(Pin&& other) noexcept;
+    Pin& operator=(Pin&& other) noexcept;
+    Pin(const Pin&) = delete;
+    Pin& operator=(const Pin&) = delete;
+    ~Pin();
+
+    bool empty() const noexcept { return size_ == 0; }
+    /// The octets: the one way to read a secret, named so that it is found by a search.
+    std::string_view reveal_secret() const noexcept { return {page_, size_}; }
+
+  private:
+    void wipe() noexcept;
+    char* page_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+/// Overwrites memory in a way that a compiler keeps.
+void wipe_memory(std::span<char> memory) noexcept;
+
+}  // namespace ctlsign::pkcs11
