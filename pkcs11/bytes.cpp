@@ -10,6 +10,11 @@ bool equal(ByteView a, ByteView b) noexcept {
     return std::ranges::equal(a, b);
 }
 
+ByteView strip_leading_zeros(ByteView number) noexcept {
+    while (!number.empty() && number.front() == 0) number = number.subspan(1);
+    return number;
+}
+
 std::string to_hex(ByteView bytes, std::string_view separator) {
     constexpr std::string_view kDigits = "0123456789ABCDEF";
     std::string text;

@@ -14,6 +14,9 @@ using ByteView = std::span<const std::uint8_t>;
 /// True when both hold the same octets.
 bool equal(ByteView a, ByteView b) noexcept;
 
+/// The same unsigned big-endian number without octets that are zero in front.
+ByteView strip_leading_zeros(ByteView number) noexcept;
+
 /// The octets of TEXT, without a terminating NUL. The view lives as long as the text.
 inline ByteView as_bytes(std::string_view text) noexcept {
     return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};

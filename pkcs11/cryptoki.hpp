@@ -1,4 +1,72 @@
 #pragma once
 
-// Private: the PKCS#11 C header. Only sources of pkcs11/ and PKCS#11 modules of this project include it.
+// Private: the PKCS#11 C header and what stands directly on it. Only sources of pkcs11/ include this file.
 #include <p11-kit/pkcs11.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include <pkcs11/error.hpp>
+#include <pkcs11/module.hpp>
+
+namespace ctlsign::pkcs11 {
+
+/// A recursive mutex that a forked child finds free: the thread that held it does not exist there.
+class ForkSafeMutex {
+  public:
+    void lock() { current().lock(); }
+    void unlock() { current().unlock(); }
+
+  private:
+    std::recursive_mutex& current();
+    std::atomic<pid_t> process_ = getpid();
+    std::atomic<std::recursive_mutex*> mutex_ =
+        new std::recursive_mutex;  // never freed: a child may have been born with it
+};
+
+/// One loaded and initialised module.
+struct Module::State {
+    CK_FUNCTION_LIST* functions = nullptr;
+    std::string path;                    // as it was asked for, or p11-kit's name of a configured one
+    std::string reserved;                // x-init-reserved of p11-kit's configuration
+    std::atomic<pid_t> process = 0;      // that called C_Initialize
+    std::atomic<unsigned> lifetime = 0;  // grows with each C_Initialize; sessions of an older one are dead
+    bool owns_initialization = false;
+    Finalize finalize = Finalize::WhenLastUserGoes;
+    ForkSafeMutex mutex;                       // guards logins and initialisation
+    std::map<unsigned long, unsigned> logins;  // by slot: how many sessions of ours have logged in
+
+    void initialize();
+    /// In a forked child the module is initialised anew, once.
+    void adopt_process();
+
+    template <typename... Parameters, typename... Arguments>
+    CK_RV try_call(CK_RV (*CK_FUNCTION_LIST::*function)(Parameters...), Arguments... arguments) const {
+        const auto pointer = functions->*function;
+        return pointer == nullptr ? CKR_FUNCTION_NOT_SUPPORTED : pointer(arguments...);
+    }
+};
+
+/// What the reader of an error can do about RV.
+std::string_view advice_for(std::error_code code) noexcept;
+
+/// Throws Error unless RV is CKR_OK.
+inline void check(CK_RV rv, std::string_view function, std::string_view subject) {
+    if (rv == CKR_OK) return;
+    const auto code = make_rv(rv);
+    throw Error(code, function, subject, advice_for(code));
+}
+
+/// Blank-padded text of a CK_*_INFO.
+template <std::size_t N>
+std::string from_padded(const unsigned char (&field)[N]) {
+    std::size_t size = N;
+    while (size > 0 && (field[size - 1] == ' ' || field[size - 1] == '\0')) --size;
+    return {reinterpret_cast<const char*>(field), size};
+}
+
+}  // namespace ctlsign::pkcs11

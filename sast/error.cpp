@@ -19,6 +19,8 @@ class Category final : public std::error_category {
                 return "no plugged token matches";
             case Errc::SeveralTokens:
                 return "more than one token matches";
+            case Errc::SeveralKeys:
+                return "more than one key matches";
             case Errc::NoCertificate:
                 return "no certificate for this key";
             case Errc::NoKey:

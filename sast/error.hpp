@@ -11,6 +11,7 @@ enum class Errc {
     MalformedKey,              ///< neither a key that OpenSSL reads nor PKCS#12
     NoToken,                   ///< nothing plugged matches
     SeveralTokens,             ///< more than one matches: the message lists them
+    SeveralKeys,               ///< more than one on the token matches: the message lists them
     NoCertificate,             ///< the signer has none and no file stands in
     NoKey,                     ///< no private key where one is needed
     KeyMismatch,               ///< certificate and key do not belong together

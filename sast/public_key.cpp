@@ -1,3 +1,5 @@
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
@@ -44,6 +46,18 @@ PublicKey PublicKey::from_spki(ByteView spki_der) {
 
 unsigned PublicKey::bits() const noexcept {
     return static_cast<unsigned>(EVP_PKEY_get_bits(key_.get()));
+}
+
+Bytes PublicKey::modulus() const {
+    BIGNUM* number = nullptr;
+    if (EVP_PKEY_get_bn_param(key_.get(), OSSL_PKEY_PARAM_RSA_N, &number) != 1) {
+        ERR_clear_error();
+        return {};
+    }
+    Bytes octets(static_cast<std::size_t>(BN_num_bytes(number)));
+    BN_bn2bin(number, octets.data());
+    BN_free(number);
+    return octets;
 }
 
 bool PublicKey::verify(Digest digest, std::span<const ByteView> parts, ByteView signature) const {

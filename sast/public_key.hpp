@@ -19,6 +19,8 @@ class PublicKey {
     static PublicKey from_spki(ByteView spki_der);
 
     unsigned bits() const noexcept;
+    /// The RSA modulus, big-endian, without leading zeros; empty for other kinds.
+    Bytes modulus() const;
     /// RSASSA-PKCS1-v1_5 (RFC 8017, 8.2) over the parts, one behind the other. False: the signature is not
     /// valid.
     bool verify(Digest digest, std::span<const ByteView> parts, ByteView signature) const;

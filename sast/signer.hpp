@@ -39,4 +39,8 @@ class Signer {
     Signer() = default;
 };
 
+/// The facts of a signer whose certificate this is. Throws Errc::UnsupportedKey unless it is RSA with 512,
+/// 1024, 2048 or 4096 bits: for other sizes a trust list has no code.
+Signer::Facts make_facts(Certificate certificate, std::string description);
+
 }  // namespace ctlsign::sast

@@ -1,0 +1,239 @@
+#include <p11-kit/p11-kit.h>
+
+#include <cstdlib>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include <pkcs11/cryptoki.hpp>
+#include <pkcs11/module.hpp>
+#include <pkcs11/token.hpp>
+
+namespace ctlsign::pkcs11 {
+
+std::recursive_mutex& ForkSafeMutex::current() {
+    const pid_t here = getpid();
+    pid_t owner = process_.load();
+    if (owner != here) {
+        // The first of the child's threads to come here brings a fresh mutex; the parent's stays behind.
+        auto* fresh = new std::recursive_mutex;
+        auto* inherited = mutex_.load();
+        if (process_.compare_exchange_strong(owner, here)) {
+            mutex_.store(fresh);
+        } else {
+            delete fresh;
+            while (mutex_.load() == inherited) std::this_thread::yield();
+        }
+    }
+    return *mutex_.load();
+}
+
+namespace {
+
+// What a module asks of us for its own locking. Recursive, because OpenSC 0.23 locks one mutex twice in a
+// thread when a card is pulled, and would hang for ever on others (docs/modules.md).
+CK_RV create_mutex(void** mutex) {
+    *mutex = new (std::nothrow) ForkSafeMutex;
+    return *mutex == nullptr ? CKR_HOST_MEMORY : CKR_OK;
+}
+CK_RV destroy_mutex(void* mutex) {
+    delete static_cast<ForkSafeMutex*>(mutex);
+    return CKR_OK;
+}
+CK_RV lock_mutex(void* mutex) {
+    static_cast<ForkSafeMutex*>(mutex)->lock();
+    return CKR_OK;
+}
+CK_RV unlock_mutex(void* mutex) {
+    static_cast<ForkSafeMutex*>(mutex)->unlock();
+    return CKR_OK;
+}
+
+struct FreeText {
+    void operator()(char* text) const noexcept { std::free(text); }
+};
+using KitText = std::unique_ptr<char, FreeText>;
+
+// Modules of this process, by function list: p11-kit gives the same one for the same library. Never
+// destroyed, so that no static destructor finalizes a module.
+struct Registry {
+    ForkSafeMutex mutex;
+    std::map<CK_FUNCTION_LIST*, std::weak_ptr<Module>> modules;
+};
+Registry& registry() {
+    static auto* instance = new Registry;
+    return *instance;
+}
+
+}  // namespace
+
+void Module::State::initialize() {
+    CK_C_INITIALIZE_ARGS arguments{};
+    arguments.CreateMutex = create_mutex;
+    arguments.DestroyMutex = destroy_mutex;
+    arguments.LockMutex = lock_mutex;
+    arguments.UnlockMutex = unlock_mutex;
+    arguments.flags = CKF_OS_LOCKING_OK;
+    arguments.pReserved = reserved.empty() ? nullptr : reserved.data();
+    const CK_RV rv = try_call(&CK_FUNCTION_LIST::C_Initialize, static_cast<void*>(&arguments));
+    if (rv != CKR_CRYPTOKI_ALREADY_INITIALIZED) check(rv, "C_Initialize", path);
+    owns_initialization = rv == CKR_OK;
+    logins.clear();
+    ++lifetime;
+    process = getpid();
+}
+
+void Module::State::adopt_process() {
+    if (process == getpid()) return;
+    const std::scoped_lock lock(mutex);
+    if (process != getpid()) initialize();
+}
+
+Module::Module(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+// FUNCTIONS was just loaded by p11-kit. It is never released again: a vendor's threads may outlive
+// C_Finalize, and code that is unloaded under them crashes at exit.
+static std::shared_ptr<Module> open_loaded(CK_FUNCTION_LIST* functions, std::string path,
+                                           Module::Finalize finalize, auto make) {
+    Registry& known = registry();
+    for (;;) {
+        {
+            const std::scoped_lock lock(known.mutex);
+            const auto entry = known.modules.find(functions);
+            if (entry == known.modules.end()) {
+                auto state = std::make_unique<Module::State>();
+                state->functions = functions;
+                state->path = std::move(path);
+                state->finalize = finalize;
+                if (const KitText reserved{p11_kit_config_option(functions, "x-init-reserved")}) {
+                    state->reserved = reserved.get();
+                }
+                state->initialize();
+                const std::shared_ptr<Module> module = make(std::move(state));
+                known.modules.emplace(functions, module);
+                return module;
+            }
+            if (auto module = entry->second.lock()) {
+                module->state().adopt_process();
+                return module;
+            }
+        }
+        // Its last user is finalizing it in another thread: wait until the entry is gone.
+        std::this_thread::yield();
+    }
+}
+
+std::shared_ptr<Module> Module::open(const std::string& path, Finalize finalize) {
+    CK_FUNCTION_LIST* functions =
+        p11_kit_module_load(path.c_str(), P11_KIT_MODULE_UNMANAGED | P11_KIT_MODULE_CRITICAL);
+    if (functions == nullptr) {
+        const char* reason = p11_kit_message();
+        throw Error(Errc::ModuleNotLoaded, "loading", path, reason != nullptr ? reason : "check the path");
+    }
+    return open_loaded(functions, path, finalize, [](std::unique_ptr<State> state) {
+        return std::shared_ptr<Module>(new Module(std::move(state)));
+    });
+}
+
+std::vector<std::shared_ptr<Module>> Module::open_configured(std::vector<Failure>& failures) {
+    std::vector<std::shared_ptr<Module>> modules;
+    const std::unique_ptr<CK_FUNCTION_LIST*, decltype(&std::free)> list(
+        p11_kit_modules_load(nullptr, P11_KIT_MODULE_UNMANAGED), &std::free);
+    for (CK_FUNCTION_LIST** at = list.get(); at != nullptr && *at != nullptr; ++at) {
+        const KitText file{p11_kit_module_get_filename(*at)};
+        const KitText name{p11_kit_module_get_name(*at)};
+        const std::string path = file ? file.get() : name ? name.get() : "a configured module";
+        try {
+            modules.push_back(
+                open_loaded(*at, path, Finalize::WhenLastUserGoes, [](std::unique_ptr<State> state) {
+                    return std::shared_ptr<Module>(new Module(std::move(state)));
+                }));
+        } catch (const Error& e) {
+            failures.push_back({path, e.what()});
+        }
+    }
+    return modules;
+}
+
+Module::~Module() {
+    Registry& known = registry();
+    const std::scoped_lock lock(known.mutex);
+    // A child abandons what its parent initialised.
+    if (state_->process == getpid() && state_->owns_initialization &&
+        state_->finalize == Finalize::WhenLastUserGoes) {
+        (void)state_->try_call(&CK_FUNCTION_LIST::C_Finalize, static_cast<void*>(nullptr));
+    }
+    known.modules.erase(state_->functions);
+}
+
+const std::string& Module::path() const noexcept {
+    return state_->path;
+}
+Module::State& Module::state() const {
+    return *state_;
+}
+void* Module::native_function_list() const noexcept {
+    return state_->functions;
+}
+
+Module::Info Module::info() const {
+    state_->adopt_process();
+    CK_INFO info{};
+    check(state_->try_call(&CK_FUNCTION_LIST::C_GetInfo, &info), "C_GetInfo", path());
+    return {.manufacturer = from_padded(info.manufacturerID),
+            .description = from_padded(info.libraryDescription),
+            .cryptoki_major = info.cryptokiVersion.major,
+            .cryptoki_minor = info.cryptokiVersion.minor,
+            .library_major = info.libraryVersion.major,
+            .library_minor = info.libraryVersion.minor};
+}
+
+std::vector<SlotInfo> Module::slots(Slots which) const {
+    state_->adopt_process();
+    const CK_BBOOL with_token = which == Slots::WithToken ? CK_TRUE : CK_FALSE;
+    std::vector<CK_SLOT_ID> ids;
+    for (;;) {
+        CK_ULONG count = 0;
+        CK_SLOT_ID* none = nullptr;
+        check(state_->try_call(&CK_FUNCTION_LIST::C_GetSlotList, with_token, none, &count), "C_GetSlotList",
+              path());
+        ids.resize(count);
+        if (count == 0) break;
+        const CK_RV rv = state_->try_call(&CK_FUNCTION_LIST::C_GetSlotList, with_token, ids.data(), &count);
+        if (rv == CKR_BUFFER_TOO_SMALL) continue;  // a reader came between the two calls
+        check(rv, "C_GetSlotList", path());
+        ids.resize(count);
+        break;
+    }
+    std::vector<SlotInfo> slots;
+    slots.reserve(ids.size());
+    for (const CK_SLOT_ID id : ids) {
+        CK_SLOT_INFO info{};
+        if (state_->try_call(&CK_FUNCTION_LIST::C_GetSlotInfo, id, &info) != CKR_OK)
+            continue;  // gone meanwhile
+        slots.push_back({.id = SlotId{id},
+                         .description = from_padded(info.slotDescription),
+                         .manufacturer = from_padded(info.manufacturerID),
+                         .token_present = (info.flags & CKF_TOKEN_PRESENT) != 0,
+                         .removable = (info.flags & CKF_REMOVABLE_DEVICE) != 0,
+                         .hardware = (info.flags & CKF_HW_SLOT) != 0});
+    }
+    return slots;
+}
+
+std::vector<Token> Module::tokens() const {
+    std::vector<Token> tokens;
+    const auto self = std::const_pointer_cast<Module>(shared_from_this());
+    for (const SlotInfo& slot : slots(Slots::WithToken)) {
+        try {
+            auto info = find_token_info(slot.id);
+            if (info && info->initialized) tokens.emplace_back(self, slot.id, std::move(*info));
+        } catch (const Error& e) {
+            // A token that cannot say who it is must not hide the others.
+            if (e.code() == Recovery::session_lost) throw;
+        }
+    }
+    return tokens;
+}
+
+}  // namespace ctlsign::pkcs11

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <pkcs11/slot.hpp>
+
+namespace ctlsign::pkcs11 {
+
+class Token;
+struct TokenInfo;
+
+/// A PKCS#11 module of this process: loaded by p11-kit, initialised by us, shared by everybody who opens it.
+/// Sessions hold it. When its last user goes it is finalized, unless somebody else initialised it. After a
+/// fork the child initialises it anew at its next use and never finalizes what the parent made.
+class Module : public std::enable_shared_from_this<Module> {
+  public:
+    enum class Finalize { WhenLastUserGoes, Never };
+    enum class Slots { All, WithToken };
+
+    /// The module in file PATH (absolute, or a name in p11-kit's module folder). Opening it twice gives the
+    /// same object. Throws Errc::ModuleNotLoaded, or the CK_RV of C_Initialize.
+    static std::shared_ptr<Module> open(const std::string& path,
+                                        Finalize finalize = Finalize::WhenLastUserGoes);
+
+    /// A configured module that did not start, and why.
+    struct Failure {
+        std::string path;
+        std::string reason;
+    };
+    /// Every module of p11-kit's configuration that starts; those that do not are added to FAILURES.
+    static std::vector<std::shared_ptr<Module>> open_configured(std::vector<Failure>& failures);
+
+    ~Module();
+    Module(const Module&) = delete;
+    Module& operator=(const Module&) = delete;
+
+    const std::string& path() const noexcept;
+
+    /// CK_INFO (PKCS#11 2.40, 3.1).
+    struct Info {
+        std::string manufacturer, description;
+        unsigned cryptoki_major = 0, cryptoki_minor = 0, library_major = 0, library_minor = 0;
+    };
+    Info info() const;
+
+    /// Asks C_GetSlotList with a null list first, so that readers plugged in since are seen. Throws CK_RV.
+    std::vector<SlotInfo> slots(Slots which) const;
+    /// The token in SLOT, nothing when it is empty or its token cannot be read. Throws CK_RV.
+    std::optional<TokenInfo> find_token_info(SlotId slot) const;
+    /// Every token plugged in, initialised, and able to say who it is.
+    std::vector<Token> tokens() const;
+
+    /// The module's CK_FUNCTION_LIST, for a library that speaks PKCS#11 itself. It must not finalize.
+    void* native_function_list() const noexcept;
+
+    struct State;
+    /// For the sources of this folder.
+    State& state() const;
+
+  private:
+    explicit Module(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace ctlsign::pkcs11

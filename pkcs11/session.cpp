@@ -1,0 +1,277 @@
+#include <fmt/format.h>
+
+#include <utility>
+
+#include <pkcs11/cryptoki.hpp>
+#include <pkcs11/session.hpp>
+
+namespace ctlsign::pkcs11 {
+
+std::string_view advice_for(std::error_code code) noexcept {
+    if (code == Recovery::token_gone) return "plug the token in and try again";
+    if (code == Recovery::session_lost) return "open the token again";
+    if (code == Recovery::login_needed) return "log in with the token's PIN";
+    if (code == Recovery::pin_wrong) return "one attempt was spent; check the PIN before the next";
+    if (code == Recovery::pin_locked) return "the token's administrator must set a new PIN";
+    if (code == Recovery::busy) return "another program uses the token; try again when it is done";
+    if (code == Recovery::unsupported) return "see what the token can do with: ctlsign token doctor";
+    if (code == Recovery::device_failed)
+        return "take the token out, put it in, and see: ctlsign token doctor";
+    return "see: ctlsign token doctor";
+}
+
+namespace {
+std::vector<CK_ATTRIBUTE> native(const Template& attributes) {
+    std::vector<CK_ATTRIBUTE> list;
+    list.reserve(attributes.entries().size());
+    for (const auto& entry : attributes.entries()) {
+        list.push_back({entry.type, const_cast<std::uint8_t*>(entry.value.data()), entry.value.size()});
+    }
+    return list;
+}
+}  // namespace
+
+Session::Session(Token token, unsigned long handle, unsigned lifetime)
+    : token_(std::move(token)), handle_(handle), lifetime_(lifetime), open_(true) {}
+
+Session Session::open(const Token& token, Access access) {
+    auto& state = token.module()->state();
+    state.adopt_process();
+    const auto slot = static_cast<CK_SLOT_ID>(token.slot());
+    CK_SLOT_INFO ignored{};
+    check(state.try_call(&CK_FUNCTION_LIST::C_GetSlotInfo, slot, &ignored), "C_GetSlotInfo", token.text());
+    CK_FLAGS flags = CKF_SERIAL_SESSION;
+    if (access == Access::ReadWrite) flags |= CKF_RW_SESSION;
+    CK_SESSION_HANDLE handle = 0;
+    check(state.try_call(&CK_FUNCTION_LIST::C_OpenSession, slot, flags, static_cast<void*>(nullptr),
+                         static_cast<CK_NOTIFY>(nullptr), &handle),
+          "C_OpenSession", token.text());
+    return Session(token, handle, state.lifetime);
+}
+
+Session::Session(Session&& other) noexcept
+    : token_(other.token_),
+      handle_(other.handle_),
+      lifetime_(other.lifetime_),
+      open_(std::exchange(other.open_, false)),
+      logged_in_(std::exchange(other.logged_in_, false)),
+      spent_(other.spent_) {}
+
+Session& Session::operator=(Session&& other) noexcept {
+    if (this != &other) {
+        close_quietly();
+        token_ = other.token_;
+        handle_ = other.handle_;
+        lifetime_ = other.lifetime_;
+        open_ = std::exchange(other.open_, false);
+        logged_in_ = std::exchange(other.logged_in_, false);
+        spent_ = other.spent_;
+    }
+    return *this;
+}
+
+Session::~Session() {
+    close_quietly();
+}
+
+Module::State& Session::live_state() const {
+    auto& state = token_.module()->state();
+    if (!open_) check(CKR_SESSION_CLOSED, "session", token_.text());
+    if (state.process != getpid() || state.lifetime != lifetime_) {
+        throw Error(Errc::Forked, "session", token_.text(), advice_for(make_error_code(Errc::Forked)));
+    }
+    return state;
+}
+
+void Session::forget_login() noexcept {
+    if (!std::exchange(logged_in_, false)) return;
+    auto& state = token_.module()->state();
+    const std::scoped_lock lock(state.mutex);
+    const auto entry = state.logins.find(static_cast<unsigned long>(token_.slot()));
+    if (entry != state.logins.end() && --entry->second == 0) state.logins.erase(entry);
+}
+
+void Session::close() {
+    auto& state = live_state();
+    forget_login();
+    open_ = false;
+    check(state.try_call(&CK_FUNCTION_LIST::C_CloseSession, static_cast<CK_SESSION_HANDLE>(handle_)),
+          "C_CloseSession", token_.text());
+}
+
+void Session::close_quietly() noexcept {
+    if (!open_) return;
+    auto& state = token_.module()->state();
+    if (state.process == getpid() && state.lifetime == lifetime_) {
+        forget_login();
+        (void)state.try_call(&CK_FUNCTION_LIST::C_CloseSession, static_cast<CK_SESSION_HANDLE>(handle_));
+    }
+    open_ = false;
+}
+
+bool Session::logged_in() const {
+    auto& state = live_state();
+    CK_SESSION_INFO info{};
+    check(state.try_call(&CK_FUNCTION_LIST::C_GetSessionInfo, static_cast<CK_SESSION_HANDLE>(handle_), &info),
+          "C_GetSessionInfo", token_.text());
+    return info.state == CKS_RO_USER_FUNCTIONS || info.state == CKS_RW_USER_FUNCTIONS;
+}
+
+void require_try(const Token& token, const TokenInfo& info, FinalTry final) {
+    if (info.pin == PinState::Locked) {
+        const auto locked = make_rv(CKR_PIN_LOCKED);
+        throw Error(locked, "login", token.text(),
+                    "no PIN was sent; the token's administrator must set a new one");
+    }
+    if (info.pin == PinState::FinalTry && final == FinalTry::Refuse) {
+        throw Error(Errc::FinalTryRefused, "login", token.text(),
+                    "no PIN was sent; to spend the last try say --use-final-try");
+    }
+}
+
+LoginResult Session::login_with(const Pin* pin, FinalTry final) {
+    auto& state = live_state();
+    require_try(token_, token_.read_info(), final);
+    const std::string_view secret = pin != nullptr ? pin->reveal_secret() : std::string_view{};
+    auto* octets =
+        pin != nullptr ? reinterpret_cast<unsigned char*>(const_cast<char*>(secret.data())) : nullptr;
+    const CK_RV rv =
+        state.try_call(&CK_FUNCTION_LIST::C_Login, static_cast<CK_SESSION_HANDLE>(handle_),
+                       static_cast<CK_USER_TYPE>(CKU_USER), octets, static_cast<CK_ULONG>(secret.size()));
+    if (rv != CKR_USER_ALREADY_LOGGED_IN) check(rv, "C_Login", token_.text());
+    if (!std::exchange(logged_in_, true)) {
+        const std::scoped_lock lock(state.mutex);
+        ++state.logins[static_cast<unsigned long>(token_.slot())];
+    }
+    return rv == CKR_OK ? LoginResult::LoggedIn : LoginResult::AlreadyLoggedIn;
+}
+
+LoginResult Session::login(const Pin& pin, FinalTry final) {
+    return login_with(&pin, final);
+}
+LoginResult Session::login_at_reader(FinalTry final) {
+    return login_with(nullptr, final);
+}
+
+void Session::logout() {
+    auto& state = live_state();
+    const bool had_login = logged_in_;
+    forget_login();
+    const std::scoped_lock lock(state.mutex);
+    if (!had_login || state.logins.contains(static_cast<unsigned long>(token_.slot()))) return;
+    const CK_RV rv = state.try_call(&CK_FUNCTION_LIST::C_Logout, static_cast<CK_SESSION_HANDLE>(handle_));
+    if (rv != CKR_USER_NOT_LOGGED_IN) check(rv, "C_Logout", token_.text());
+}
+
+std::vector<ObjectHandle> Session::find_objects(const Template& wanted, std::size_t limit) const {
+    auto& state = live_state();
+    const auto session = static_cast<CK_SESSION_HANDLE>(handle_);
+    auto attributes = native(wanted);
+    check(state.try_call(&CK_FUNCTION_LIST::C_FindObjectsInit, session, attributes.data(),
+                         static_cast<CK_ULONG>(attributes.size())),
+          "C_FindObjectsInit", token_.text());
+    std::vector<ObjectHandle> found;
+    CK_RV rv = CKR_OK;
+    while (found.size() < limit) {
+        CK_OBJECT_HANDLE batch[64];
+        CK_ULONG count = 0;
+        rv = state.try_call(&CK_FUNCTION_LIST::C_FindObjects, session, batch,
+                            static_cast<CK_ULONG>(std::min(std::size(batch), limit - found.size())), &count);
+        if (rv != CKR_OK || count == 0) break;
+        for (CK_ULONG i = 0; i < count; ++i) found.push_back(ObjectHandle{batch[i]});
+    }
+    const CK_RV end = state.try_call(&CK_FUNCTION_LIST::C_FindObjectsFinal, session);
+    check(rv, "C_FindObjects", token_.text());
+    check(end, "C_FindObjectsFinal", token_.text());
+    return found;
+}
+
+std::optional<Bytes> Session::read_attribute(ObjectHandle object, unsigned long type) const {
+    auto& state = live_state();
+    CK_ATTRIBUTE attribute{type, nullptr, 0};
+    for (Bytes value;;) {
+        const CK_RV rv =
+            state.try_call(&CK_FUNCTION_LIST::C_GetAttributeValue, static_cast<CK_SESSION_HANDLE>(handle_),
+                           static_cast<CK_OBJECT_HANDLE>(object), &attribute, static_cast<CK_ULONG>(1));
+        if (rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_SENSITIVE) return std::nullopt;
+        check(rv, "C_GetAttributeValue", token_.text());
+        if (attribute.ulValueLen == CK_UNAVAILABLE_INFORMATION) return std::nullopt;
+        if (attribute.pValue != nullptr || attribute.ulValueLen == 0) {
+            value.resize(attribute.ulValueLen);
+            return value;
+        }
+        value.resize(attribute.ulValueLen);
+        attribute.pValue = value.data();
+    }
+}
+
+ObjectHandle Session::create_object(const Template& attributes) {
+    auto& state = live_state();
+    auto list = native(attributes);
+    CK_OBJECT_HANDLE object = 0;
+    check(state.try_call(&CK_FUNCTION_LIST::C_CreateObject, static_cast<CK_SESSION_HANDLE>(handle_),
+                         list.data(), static_cast<CK_ULONG>(list.size()), &object),
+          "C_CreateObject", token_.text());
+    return ObjectHandle{object};
+}
+
+void Session::destroy_object(ObjectHandle object) {
+    auto& state = live_state();
+    check(state.try_call(&CK_FUNCTION_LIST::C_DestroyObject, static_cast<CK_SESSION_HANDLE>(handle_),
+                         static_cast<CK_OBJECT_HANDLE>(object)),
+          "C_DestroyObject", token_.text());
+}
+
+Session::KeyPair Session::generate_key_pair(Mechanism mechanism, const Template& public_key,
+                                            const Template& private_key) {
+    auto& state = live_state();
+    CK_MECHANISM native_mechanism{static_cast<CK_MECHANISM_TYPE>(mechanism), nullptr, 0};
+    auto public_list = native(public_key);
+    auto private_list = native(private_key);
+    CK_OBJECT_HANDLE public_handle = 0;
+    CK_OBJECT_HANDLE private_handle = 0;
+    check(state.try_call(&CK_FUNCTION_LIST::C_GenerateKeyPair, static_cast<CK_SESSION_HANDLE>(handle_),
+                         &native_mechanism, public_list.data(), static_cast<CK_ULONG>(public_list.size()),
+                         private_list.data(), static_cast<CK_ULONG>(private_list.size()), &public_handle,
+                         &private_handle),
+          "C_GenerateKeyPair", token_.text());
+    return {ObjectHandle{public_handle}, ObjectHandle{private_handle}};
+}
+
+void Session::login_for_operation(const ContextLogin& context) {
+    auto& state = live_state();
+    require_try(token_, token_.read_info(), context.final_try);
+    const std::string_view secret =
+        context.pin != nullptr ? context.pin->reveal_secret() : std::string_view{};
+    auto* octets =
+        context.pin != nullptr ? reinterpret_cast<unsigned char*>(const_cast<char*>(secret.data())) : nullptr;
+    check(state.try_call(&CK_FUNCTION_LIST::C_Login, static_cast<CK_SESSION_HANDLE>(handle_),
+                         static_cast<CK_USER_TYPE>(CKU_CONTEXT_SPECIFIC), octets,
+                         static_cast<CK_ULONG>(secret.size())),
+          "C_Login", token_.text());
+}
+
+Bytes Session::sign(Mechanism mechanism, ObjectHandle key, ByteView input, std::size_t length,
+                    const std::optional<ContextLogin>& context) {
+    auto& state = live_state();
+    const auto session = static_cast<CK_SESSION_HANDLE>(handle_);
+    CK_MECHANISM native_mechanism{static_cast<CK_MECHANISM_TYPE>(mechanism), nullptr, 0};
+    check(state.try_call(&CK_FUNCTION_LIST::C_SignInit, session, &native_mechanism,
+                         static_cast<CK_OBJECT_HANDLE>(key)),
+          "C_SignInit", token_.text());
+    spent_ = true;  // until the signature is there: an operation that did not end may still be active
+    if (context) login_for_operation(*context);
+    Bytes signature(length);
+    CK_ULONG size = length;
+    check(state.try_call(&CK_FUNCTION_LIST::C_Sign, session, const_cast<std::uint8_t*>(input.data()),
+                         static_cast<CK_ULONG>(input.size()), signature.data(), &size),
+          "C_Sign", token_.text());
+    if (size != length) {
+        throw Error(Errc::WrongLength, "C_Sign", token_.text(),
+                    fmt::format("{} octets instead of {}; do not use this token", size, length));
+    }
+    spent_ = false;
+    return signature;
+}
+
+}  // namespace ctlsign::pkcs11

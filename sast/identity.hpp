@@ -1,0 +1,54 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <pkcs11/session.hpp>
+#include <pkcs11/uri.hpp>
+#include <sast/certificate.hpp>
+
+namespace ctlsign::sast {
+
+/// Whether the key that belongs to a certificate was seen on the token. Private keys are often hidden until
+/// login.
+enum class KeyEvidence { Seen, NotSeen };
+
+/// A certificate on a plugged token, found without login: somebody who could sign.
+struct Identity {
+    pkcs11::Token token;
+    Certificate certificate;
+    Bytes key_id;       ///< CKA_ID of certificate and key; empty when only the key itself can tell
+    std::string label;  ///< CKA_LABEL
+    KeyEvidence evidence = KeyEvidence::NotSeen;
+    /// A security token as the trust-list specification names them: its common name begins with "SAST-".
+    bool is_sast() const;
+};
+
+/// Which modules to look into: MODULE_PATH when given, else what the URI names (module-path, module-name),
+/// else every module that p11-kit has configured; those that fail to start are added to FAILURES. Throws when
+/// a module named does not load.
+std::vector<std::shared_ptr<pkcs11::Module>> open_modules(const std::optional<std::string>& module_path,
+                                                          const std::optional<pkcs11::Uri>& uri,
+                                                          std::vector<pkcs11::Module::Failure>& failures);
+
+/// Every token plugged into MODULES. Two modules that show the same token (manufacturer, serial, label) give
+/// it once.
+std::vector<pkcs11::Token> list_tokens(std::span<const std::shared_ptr<pkcs11::Module>> modules);
+
+/// The certificates on TOKEN that RSA or EC keys go with, without login. Throws CK_RV.
+std::vector<Identity> list_identities(const pkcs11::Token& token);
+
+/// The one token that URI (any when absent) means. Throws Errc::NoToken, or Errc::SeveralTokens with serial,
+/// label and slot of each. No login, no PIN.
+pkcs11::Token choose_token(std::span<const pkcs11::Token> tokens, const std::optional<pkcs11::Uri>& uri);
+
+/// The one identity on TOKEN that URI means. STAND_IN takes the place of a certificate that the token does
+/// not hold; it is checked against the token's public keys where they can be seen. Throws
+/// Errc::NoCertificate, SeveralKeys or KeyMismatch.
+Identity choose_identity(const pkcs11::Token& token, const std::optional<pkcs11::Uri>& uri,
+                         const std::optional<Certificate>& stand_in);
+
+}  // namespace ctlsign::sast
