@@ -14,7 +14,8 @@ target_compile_options(ctlsign_options INTERFACE
   $<$<AND:$<NOT:$<CONFIG:Debug>>,$<STREQUAL:${CTLSIGN_SANITIZE},>>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>)
 target_link_options(ctlsign_options INTERFACE -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
 
-# Marks TARGET as ours: warnings, hardening, the include root.
+
+# Marks TARGET as ours.
 function(ctlsign_target target)
   target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:ctlsign_options>)
   target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/ctlsign>)
@@ -22,4 +23,17 @@ function(ctlsign_target target)
   if(type STREQUAL "EXECUTABLE")
     set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
   endif()
+endfunction()
+
+# A library of ours: its headers are verified to compile alone, and installed beside each other.
+function(ctlsign_library target export_name)
+  cmake_parse_arguments(arg "" "" "SOURCES;HEADERS" ${ARGN})
+  add_library(${target} ${arg_SOURCES})
+  add_library(ctlsign::${export_name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES
+    EXPORT_NAME ${export_name} VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
+    VERIFY_INTERFACE_HEADER_SETS ${CTLSIGN_TESTS})
+  target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${arg_HEADERS})
+  ctlsign_target(${target})
+  install(TARGETS ${target} EXPORT ctlsign-targets FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ctlsign)
 endfunction()
