@@ -1,0 +1,38 @@
+#pragma once
+
+#include <chrono>
+
+#include <ctlsign/trustlist/decode.hpp>
+#include <ctlsign/trustlist/encode.hpp>
+#include <ctlsign/trustlist/verify.hpp>
+#include <sast/signer.hpp>
+
+namespace ctlsign {
+
+inline constexpr Version kSgnVersion{1, 0};
+
+/// A configuration file that a phone downloads: a header, then the payload. decode_sgn makes one.
+class SgnFile : public SignedFile {
+  public:
+    ByteView payload() const noexcept { return octets().subspan(header_length()); }
+
+  private:
+    friend class Decoder;
+    SgnFile() = default;
+};
+
+/// Throws DecodeError, or Error with Errc::Oversized.
+SgnFile decode_sgn(Bytes octets);
+SgnFile decode_sgn(ByteView octets);
+/// The inverse of decode_sgn, from the elements.
+Bytes encode(const SgnFile& file);
+
+/// PAYLOAD behind a signed header, verified with the signer's certificate. HEADER names the file (".sgn"
+/// included) and the signer; its version is taken as it stands (kSgnVersion). Throws as sign_list does.
+Bytes sign_payload(const HeaderDraft& header, ByteView payload, sast::Signer& signer);
+
+/// The same answer as for a trust list. The key comes from a TFTP or CCM+TFTP record of an installed list, or
+/// from a certificate given; with neither it is not here.
+Verdict verify(const SgnFile& file, const TrustAnchors& anchors, std::chrono::sys_seconds now);
+
+}  // namespace ctlsign
