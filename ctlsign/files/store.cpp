@@ -1,0 +1,277 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <utility>
+
+#include <ctlsign/error.hpp>
+#include <ctlsign/files/store.hpp>
+
+namespace ctlsign {
+
+namespace {
+
+constexpr std::string_view kUnchanged = "what stood there is unchanged";
+constexpr int kPrivateNames = 16;
+
+[[noreturn]] void fail(int error, std::string_view call, std::string_view path, std::string_view advice) {
+    throw Error(std::error_code(error, std::system_category()), call, path, advice);
+}
+
+class Descriptor {
+  public:
+    explicit Descriptor(int value) noexcept : value_(value) {}
+    Descriptor(Descriptor&& other) noexcept : value_(std::exchange(other.value_, -1)) {}
+    Descriptor& operator=(Descriptor&&) = delete;
+    ~Descriptor() {
+        if (value_ >= 0) ::close(value_);
+    }
+    int get() const noexcept { return value_; }
+    int release() noexcept { return std::exchange(value_, -1); }
+
+  private:
+    int value_;
+};
+
+template <typename Call>
+auto retry(Call call) {
+    auto result = call();
+    while (result == -1 && errno == EINTR) result = call();
+    return result;
+}
+
+bool same_inode(const struct stat& a, const struct stat& b) noexcept {
+    return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+bool names(int folder, const std::string& name, int descriptor) noexcept {
+    struct stat by_name {};
+    struct stat by_descriptor {};
+    return ::fstatat(folder, name.c_str(), &by_name, AT_SYMLINK_NOFOLLOW) == 0 &&
+           ::fstat(descriptor, &by_descriptor) == 0 && same_inode(by_name, by_descriptor);
+}
+
+std::string private_name(std::string_view target, int number) {
+    // Shortened, so that every name that a target may have leaves room; the lock tells whose it is.
+    return fmt::format(".{}.ctlsign-{}", target.substr(0, 200), number);
+}
+
+// A temporary is locked from before it has a name until its process ends. Only who holds the lock of the file
+// that a private name leads to may remove that name.
+void sweep(int folder, const std::string& name) noexcept {
+    const Descriptor found(
+        ::openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    struct stat status {};
+    if (found.get() < 0 || ::fstat(found.get(), &status) != 0 || !S_ISREG(status.st_mode)) return;
+    if (::flock(found.get(), LOCK_EX | LOCK_NB) == 0 && names(folder, name, found.get()))
+        ::unlinkat(folder, name.c_str(), 0);
+}
+
+std::filesystem::path follow_links(const std::string& path) {
+    std::filesystem::path target = path;
+    for (int links = 0; links < 40; ++links) {
+        std::error_code error;
+        const auto next = std::filesystem::read_symlink(target, error);
+        if (error) return target;
+        target = next.is_absolute() ? next : target.parent_path() / next;
+    }
+    fail(ELOOP, "open", path, "give the path of a file");
+}
+
+// The unnamed file, locked; -1 where the system has none, or no way to name it later.
+int open_unnamed(int folder, const std::string& path) {
+    if (::access("/proc/self/fd", X_OK) != 0) return -1;
+    Descriptor file(::openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0666));
+    if (file.get() < 0) {
+        if (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT || errno == EINVAL) return -1;
+        fail(errno, "open", path, "choose a folder that can be written");
+    }
+    if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) fail(errno, "flock", path, kUnchanged);
+    return file.release();
+}
+
+struct Named {
+    std::string name;
+    Descriptor file;
+};
+
+Named create_named(int folder, const std::string& target, const std::string& path) {
+    for (int number = 0; number < kPrivateNames; ++number) {
+        std::string name = private_name(target, number);
+        Descriptor file(
+            ::openat(folder, name.c_str(), O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0666));
+        if (file.get() < 0) {
+            if (errno == EEXIST) continue;
+            fail(errno, "open", path, "choose a folder that can be written");
+        }
+        const bool locked = ::flock(file.get(), LOCK_EX | LOCK_NB) == 0;
+        const int error = errno;
+        // Between its creation and its lock another store may have taken the file for a leftover.
+        struct stat status {};
+        status.st_nlink = 1;
+        ::fstat(file.get(), &status);
+        if (locked && status.st_nlink > 0) return {std::move(name), std::move(file)};
+        if (!locked && error != EWOULDBLOCK) {
+            ::unlinkat(folder, name.c_str(), 0);
+            fail(error, "flock", path, kUnchanged);
+        }
+    }
+    fail(EBUSY, "open", path, "other processes are writing this file: try again");
+}
+
+std::string name_unnamed(int folder, const std::string& target, int file, const std::string& path) {
+    const std::string source = fmt::format("/proc/self/fd/{}", file);
+    for (int number = 0; number < kPrivateNames; ++number) {
+        std::string name = private_name(target, number);
+        if (::linkat(AT_FDCWD, source.c_str(), folder, name.c_str(), AT_SYMLINK_FOLLOW) == 0) return name;
+        if (errno != EEXIST) fail(errno, "linkat", path, kUnchanged);
+    }
+    fail(EBUSY, "linkat", path, "other processes are writing this file: try again");
+}
+
+void write_all(int file, ByteView bytes, const std::string& path) {
+    while (!bytes.empty()) {
+        const ssize_t written = retry([&] { return ::write(file, bytes.data(), bytes.size()); });
+        if (written < 0) fail(errno, "write", path, kUnchanged);
+        bytes = bytes.subspan(static_cast<std::size_t>(written));
+    }
+}
+
+}  // namespace
+
+LoadedFile load_descriptor(int descriptor, std::string_view name, std::size_t limit) {
+    struct stat status {};
+    if (::fstat(descriptor, &status) != 0) fail(errno, "fstat", name, "");
+    if (S_ISDIR(status.st_mode)) fail(EISDIR, "read", name, "give a file");
+    LoadedFile file;
+    std::size_t expected = 0;
+    if (S_ISREG(status.st_mode)) {
+        file.modified = status.st_mtim.tv_sec;
+        expected = static_cast<std::size_t>(status.st_size);
+    }
+    const auto refuse = [&] {
+        throw Error(Errc::Oversized, "read", name, fmt::format("the limit is {} octets", limit));
+    };
+    if (expected > limit) refuse();
+    // One octet more than expected, so that the end of the file is seen without a second look at its size.
+    file.bytes.resize(std::max<std::size_t>(expected, 4095) + 1);
+    std::size_t size = 0;
+    for (;;) {
+        const ssize_t got =
+            retry([&] { return ::read(descriptor, file.bytes.data() + size, file.bytes.size() - size); });
+        if (got < 0) fail(errno, "read", name, "");
+        if (got == 0) break;
+        size += static_cast<std::size_t>(got);
+        if (size > limit) refuse();
+        if (size == file.bytes.size()) file.bytes.resize(std::min(size * 2, limit + 1));
+    }
+    file.bytes.resize(size);
+    return file;
+}
+
+LoadedFile load_file(const std::string& path, std::size_t limit) {
+    const Descriptor file(retry([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY); }));
+    if (file.get() < 0) {
+        const int error = errno;
+        fail(error, "open", path, error == ENOENT ? "check the path" : "check its permissions");
+    }
+    return load_descriptor(file.get(), path, limit);
+}
+
+bool same_file(const std::string& a, const std::string& b) noexcept {
+    struct stat first {};
+    struct stat second {};
+    return ::stat(a.c_str(), &first) == 0 && ::stat(b.c_str(), &second) == 0 && same_inode(first, second);
+}
+
+void store_file(const std::string& path, ByteView bytes) {
+    OutputFile::open(path, bytes.size()).store(bytes);
+}
+
+OutputFile OutputFile::open(const std::string& path, std::size_t size) {
+    const std::filesystem::path target = follow_links(path);
+    OutputFile output;
+    output.path_ = path;
+    output.name_ = target.filename().string();
+    if (output.name_.empty() || output.name_ == "." || output.name_ == "..")
+        fail(EISDIR, "open", path, "give the path of a file");
+    const std::string folder = target.has_parent_path() ? target.parent_path().string() : ".";
+    output.folder_ = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (output.folder_ < 0) fail(errno, "open", folder, "the output needs a folder that exists");
+
+    struct stat status {};
+    if (::fstatat(output.folder_, output.name_.c_str(), &status, 0) == 0) {
+        if (S_ISDIR(status.st_mode)) fail(EISDIR, "open", path, "give the path of a file");
+        if (!S_ISREG(status.st_mode)) fail(EINVAL, "open", path, "the output must be a regular file");
+        if (::faccessat(output.folder_, output.name_.c_str(), W_OK, AT_EACCESS) != 0)
+            fail(errno, "open", path, "the file is not writable");
+        output.mode_ = status.st_mode & 07777U;
+        output.owner_ = status.st_uid;
+        output.group_ = status.st_gid;
+    } else if (errno != ENOENT) {
+        fail(errno, "stat", path, kUnchanged);
+    }
+
+    output.temporary_ = open_unnamed(output.folder_, path);
+    if (output.temporary_ < 0) {
+        if (::faccessat(output.folder_, ".", W_OK | X_OK, AT_EACCESS) != 0)
+            fail(errno, "open", folder, "choose a folder that can be written");
+    } else if (size > 0) {
+        const auto reserve = [&] { return ::fallocate(output.temporary_, 0, 0, static_cast<off_t>(size)); };
+        if (retry(reserve) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
+            fail(errno, "fallocate", path, kUnchanged);
+    }
+    return output;
+}
+
+OutputFile::OutputFile(OutputFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      name_(std::move(other.name_)),
+      folder_(std::exchange(other.folder_, -1)),
+      temporary_(std::exchange(other.temporary_, -1)),
+      mode_(other.mode_),
+      owner_(other.owner_),
+      group_(other.group_) {}
+
+OutputFile::~OutputFile() {
+    if (temporary_ >= 0) ::close(temporary_);
+    if (folder_ >= 0) ::close(folder_);
+}
+
+void OutputFile::store(ByteView bytes) {
+    for (int number = 0; number < kPrivateNames; ++number) sweep(folder_, private_name(name_, number));
+
+    std::string name;
+    if (temporary_ < 0) {
+        Named named = create_named(folder_, name_, path_);
+        name = std::move(named.name);
+        temporary_ = named.file.release();
+    }
+    try {
+        write_all(temporary_, bytes, path_);
+        if (::ftruncate(temporary_, static_cast<off_t>(bytes.size())) != 0)
+            fail(errno, "ftruncate", path_, kUnchanged);
+        if (mode_) {
+            // Another owner can be kept by root alone; the new file is the caller's otherwise.
+            if (::fchown(temporary_, owner_, group_) != 0 && errno != EPERM)
+                fail(errno, "fchown", path_, kUnchanged);
+            if (::fchmod(temporary_, *mode_) != 0) fail(errno, "fchmod", path_, kUnchanged);
+        }
+        if (retry([&] { return ::fsync(temporary_); }) != 0) fail(errno, "fsync", path_, kUnchanged);
+        if (name.empty()) name = name_unnamed(folder_, name_, temporary_, path_);
+        if (::renameat(folder_, name.c_str(), folder_, name_.c_str()) != 0)
+            fail(errno, "rename", path_, kUnchanged);
+    } catch (...) {
+        if (!name.empty()) ::unlinkat(folder_, name.c_str(), 0);
+        throw;
+    }
+    if (retry([&] { return ::fsync(folder_); }) != 0 && errno != EINVAL)
+        fail(errno, "fsync", path_, "the new file is in place, but the disk did not confirm it");
+}
+
+}  // namespace ctlsign

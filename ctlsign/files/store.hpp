@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <pkcs11/bytes.hpp>
+
+namespace ctlsign {
+
+/// Readers take files up to 16 MiB (trust-list-format.md, Framing).
+inline constexpr std::size_t kFileLimit = std::size_t{16} << 20U;
+
+/// The octets of a file, and when it was last modified (Unix seconds; nothing for a pipe).
+struct LoadedFile {
+    Bytes bytes;
+    std::optional<std::int64_t> modified;
+};
+
+/// Reads the file or pipe at PATH. More than LIMIT octets are Errc::Oversized, and a file that says so is not
+/// read at all. Throws the system's code for a folder, a missing or an unreadable file. An empty one is read.
+LoadedFile load_file(const std::string& path, std::size_t limit = kFileLimit);
+/// The same from an open descriptor, which stays open; NAME is for messages.
+LoadedFile load_descriptor(int descriptor, std::string_view name, std::size_t limit = kFileLimit);
+
+/// Puts BYTES at PATH, whole or not at all, and on the disk before it returns. See OutputFile.
+void store_file(const std::string& path, ByteView bytes);
+
+/// True when both paths lead to one existing file.
+bool same_file(const std::string& a, const std::string& b) noexcept;
+
+/// A file about to be stored. open() finds out what can be known beforehand; store() writes an unnamed file
+/// in the same folder, flushes it, names it and renames it to its target, and flushes the folder. On any
+/// failure before the rename the target is absent or unchanged, and no temporary stays. A process killed in
+/// between may leave one, with its lock gone: the next store to the same target removes it.
+class OutputFile {
+  public:
+    /// Follows symbolic links to the target, keeps the mode of one that exists, and reserves SIZE octets
+    /// where the file system can. Throws the system's code: no folder, not writable, disk full, not a regular
+    /// file.
+    static OutputFile open(const std::string& path, std::size_t size);
+
+    OutputFile(OutputFile&& other) noexcept;
+    OutputFile& operator=(OutputFile&&) = delete;
+    ~OutputFile();
+
+    /// Once. Throws the system's code.
+    void store(ByteView bytes);
+
+  private:
+    OutputFile() = default;
+
+    std::string path_;    ///< as given, for messages
+    std::string name_;    ///< of the target in its folder
+    int folder_ = -1;     ///< descriptor
+    int temporary_ = -1;  ///< descriptor; -1 where unnamed files are not supported
+    std::optional<std::uint32_t> mode_;
+    std::uint32_t owner_ = 0, group_ = 0;  ///< of the target that exists
+};
+
+}  // namespace ctlsign
