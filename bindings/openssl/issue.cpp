@@ -1,0 +1,142 @@
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include <array>
+#include <memory>
+
+#include <bindings/openssl/issue.hpp>
+#include <sast/error.hpp>
+#include <sast/subject.hpp>
+
+namespace ctlsign::openssl {
+
+namespace {
+
+template <auto Free>
+struct Deleter {
+    template <typename T>
+    void operator()(T* object) const noexcept {
+        Free(object);
+    }
+};
+using NamePtr = std::unique_ptr<X509_NAME, Deleter<X509_NAME_free>>;
+using RequestPtr = std::unique_ptr<X509_REQ, Deleter<X509_REQ_free>>;
+using CertificatePtr = std::unique_ptr<X509, Deleter<X509_free>>;
+using KeyPtr = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
+using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free>>;
+using NumberPtr = std::unique_ptr<BIGNUM, Deleter<BN_free>>;
+using ExtensionPtr = std::unique_ptr<X509_EXTENSION, Deleter<X509_EXTENSION_free>>;
+
+void require(bool done, std::string_view failed, sast::Errc code, std::string_view advice) {
+    if (done) return;
+    ERR_clear_error();
+    throw Error(code, failed, "", advice);
+}
+
+const EVP_MD* to_native(Digest digest) {
+    return digest == Digest::Sha1 ? EVP_sha1() : digest == Digest::Sha256 ? EVP_sha256() : EVP_sha512();
+}
+
+NamePtr to_native(const std::string& subject) {
+    const Bytes der = sast::encode_subject(subject);
+    const unsigned char* at = der.data();
+    NamePtr name(d2i_X509_NAME(nullptr, &at, static_cast<long>(der.size())));
+    require(name != nullptr, "reading the subject", sast::Errc::MalformedCertificate,
+            "write it as CN=...,O=...");
+    return name;
+}
+
+sast::Certificate finish(X509* certificate, EVP_PKEY* key, Digest digest) {
+    require(X509_sign(certificate, key, to_native(digest)) > 0, "signing a certificate", sast::Errc::NoKey,
+            "the issuer's key did not sign");
+    unsigned char* der = nullptr;
+    const int size = i2d_X509(certificate, &der);
+    require(size > 0, "writing a certificate", sast::Errc::MalformedCertificate, "");
+    const Bytes bytes(der, der + size);
+    OPENSSL_free(der);
+    return sast::Certificate::decode(bytes);
+}
+
+CertificatePtr make_template(X509_NAME* subject, X509_NAME* issuer, EVP_PKEY* key,
+                             const CertificateTerms& terms) {
+    std::array<unsigned char, 10> serial{};
+    CertificatePtr certificate(X509_new());
+    bool done = certificate && RAND_bytes(serial.data(), static_cast<int>(serial.size())) == 1;
+    serial[0] = static_cast<unsigned char>((serial[0] & 0x3FU) | 0x20U);  // positive, and always ten octets
+    const NumberPtr number(BN_bin2bn(serial.data(), static_cast<int>(serial.size()), nullptr));
+    done = done && number &&
+           BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate.get())) != nullptr &&
+           X509_set_version(certificate.get(), X509_VERSION_3) == 1 &&
+           X509_set_subject_name(certificate.get(), subject) == 1 &&
+           X509_set_issuer_name(certificate.get(), issuer) == 1 &&
+           X509_set_pubkey(certificate.get(), key) == 1 &&
+           ASN1_TIME_set(X509_getm_notBefore(certificate.get()), terms.not_before) != nullptr &&
+           ASN1_TIME_set(X509_getm_notAfter(certificate.get()), terms.not_after) != nullptr;
+    for (const auto& [nid, value] : {std::pair{NID_basic_constraints, "critical,CA:FALSE"},
+                                     std::pair{NID_key_usage, "critical,digitalSignature,nonRepudiation"}}) {
+        const ExtensionPtr extension(done ? X509V3_EXT_conf_nid(nullptr, nullptr, nid, value) : nullptr);
+        done = extension && X509_add_ext(certificate.get(), extension.get(), -1) == 1;
+    }
+    require(done, "making a certificate", sast::Errc::MalformedCertificate, "OpenSSL refuses its fields");
+    return certificate;
+}
+
+BioPtr open_text(std::string_view text) {
+    BioPtr in(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+    if (!in) throw std::bad_alloc();
+    return in;
+}
+
+}  // namespace
+
+Bytes make_certificate_request(const TokenKey& key, const std::string& subject, Digest digest) {
+    const NamePtr name = to_native(subject);
+    const RequestPtr request(X509_REQ_new());
+    require(request && X509_REQ_set_version(request.get(), X509_REQ_VERSION_1) == 1 &&
+                X509_REQ_set_subject_name(request.get(), name.get()) == 1 &&
+                X509_REQ_set_pubkey(request.get(), key.get()) == 1 &&
+                X509_REQ_sign(request.get(), key.get(), to_native(digest)) > 0,
+            "making a certificate request", sast::Errc::NoKey, "the token's key did not sign");
+    unsigned char* der = nullptr;
+    const int size = i2d_X509_REQ(request.get(), &der);
+    require(size > 0, "writing a certificate request", sast::Errc::NoKey, "");
+    Bytes bytes(der, der + size);
+    OPENSSL_free(der);
+    return bytes;
+}
+
+sast::Certificate issue_self_signed(const TokenKey& key, const CertificateTerms& terms) {
+    const NamePtr name = to_native(terms.subject);
+    const CertificatePtr certificate = make_template(name.get(), name.get(), key.get(), terms);
+    return finish(certificate.get(), key.get(), terms.digest);
+}
+
+sast::Certificate issue_for_request(ByteView request_der, std::string_view issuer_pem,
+                                    const CertificateTerms& terms) {
+    const unsigned char* at = request_der.data();
+    const RequestPtr request(d2i_X509_REQ(nullptr, &at, static_cast<long>(request_der.size())));
+    const KeyPtr subject_key(request ? X509_REQ_get_pubkey(request.get()) : nullptr);
+    require(subject_key && X509_REQ_verify(request.get(), subject_key.get()) == 1,
+            "reading a certificate request", sast::Errc::MalformedKey, "it is not signed by its own key");
+    // No passphrase is asked for here: an encrypted key gives no answer instead of a prompt.
+    const auto no_passphrase = [](char*, int, int, void*) { return -1; };
+    const KeyPtr issuer_key(
+        PEM_read_bio_PrivateKey(open_text(issuer_pem).get(), nullptr, no_passphrase, nullptr));
+    require(issuer_key != nullptr, "reading the issuer", sast::Errc::MalformedKey,
+            "a PEM with its private key, not encrypted, is needed");
+    const CertificatePtr issuer(
+        PEM_read_bio_X509(open_text(issuer_pem).get(), nullptr, no_passphrase, nullptr));
+    require(issuer != nullptr, "reading the issuer", sast::Errc::MalformedCertificate,
+            "its certificate is not in the PEM");
+    require(X509_check_private_key(issuer.get(), issuer_key.get()) == 1, "reading the issuer",
+            sast::Errc::KeyMismatch, "");
+    const CertificatePtr certificate =
+        make_template(X509_REQ_get_subject_name(request.get()), X509_get_subject_name(issuer.get()),
+                      subject_key.get(), terms);
+    return finish(certificate.get(), issuer_key.get(), terms.digest);
+}
+
+}  // namespace ctlsign::openssl

@@ -1,0 +1,68 @@
+#!/usr/bin/python3
+"""Reads every include of the sources and fails on one that climbs the tower, or that a floor may not have.
+
+usage: includes.py SOURCE_FOLDER
+"""
+import pathlib
+import re
+import sys
+
+# What each floor may include of ours. docs/architecture.md has the picture.
+FLOORS = {
+    "pkcs11": {"pkcs11"},
+    "sast": {"pkcs11", "sast"},
+    "ctlsign": {"pkcs11", "sast", "ctlsign"},
+    "softhsm-profiles": {"pkcs11", "sast", "softhsm-profiles"},
+    "bindings": {"pkcs11", "sast", "ctlsign", "bindings"},
+    "cli": {"pkcs11", "sast", "ctlsign", "bindings", "softhsm-profiles", "cli"},
+}
+INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
+
+# The PKCS#11 C header: in sources of pkcs11/ through its one private header, and in modules that speak PKCS#11 themselves.
+CRYPTOKI_ALLOWED = re.compile(r"^(pkcs11/cryptoki\.hpp|bindings/openssl/forward_module\.cpp|softhsm-profiles/.*)$")
+PURE = re.compile(r"^ctlsign/(trustlist|phone)/")
+IMPURE = {"fstream", "filesystem", "cstdio", "ctime", "unistd.h", "fcntl.h", "sys/socket.h", "time.h"}
+IMPURE_CALL = re.compile(r"\b(getenv|secure_getenv|system_clock::now|steady_clock::now|open|fopen)\s*\(")
+TERMINAL = {"iostream", "spdlog/spdlog.h"}
+
+
+def complaints(root):
+    for floor, allowed in FLOORS.items():
+        for path in sorted((root / floor).rglob("*")):
+            if path.suffix not in (".cpp", ".hpp", ".h"):
+                continue
+            name = path.relative_to(root).as_posix()
+            for number, line in enumerate(path.read_text().splitlines(), 1):
+                if PURE.match(name) and IMPURE_CALL.search(line):
+                    yield f"{name}:{number}: this folder has no file, clock, network or environment"
+                match = INCLUDE.match(line)
+                if not match:
+                    continue
+                target = match.group(1)
+                first = target.split("/")[0]
+                where = f"{name}:{number}: {target}"
+                if first in FLOORS and first not in allowed:
+                    yield f"{where} climbs the tower"
+                if target == "p11-kit/pkcs11.h" and not CRYPTOKI_ALLOWED.match(name):
+                    yield f"{where} belongs to pkcs11/cryptoki.hpp alone"
+                if target == "pkcs11/cryptoki.hpp" and not (floor == "pkcs11" and path.suffix == ".cpp"):
+                    yield f"{where} is private to the sources of pkcs11/"
+                if path.suffix != ".cpp" and first == "openssl":
+                    yield f"{where} OpenSSL's types stay out of public headers"
+                if PURE.match(name) and target in IMPURE:
+                    yield f"{where} this folder has no file, clock, network or environment"
+                if floor != "cli" and target in TERMINAL:
+                    yield f"{where} streams to the terminal are written in cli/ alone"
+
+
+def main():
+    root = pathlib.Path(sys.argv[1])
+    sources = sum(1 for floor in FLOORS for _ in (root / floor).rglob("*.?pp"))
+    if sources < 20:
+        sys.exit(f"only {sources} sources found in {root}: not the project's folder")
+    found = list(complaints(root))
+    print("\n".join(found) or f"{sources} sources, no include out of place")
+    sys.exit(1 if found else 0)
+
+
+main()
