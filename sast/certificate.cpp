@@ -8,7 +8,6 @@
 #include <bit>
 #include <limits>
 #include <memory>
-#include <optional>
 
 #include <sast/certificate.hpp>
 #include <sast/error.hpp>
@@ -17,72 +16,75 @@ namespace ctlsign::sast {
 
 namespace {
 
-constexpr int kContext0 = 0, kContext3 = 3;
-
 [[noreturn]] void malformed(std::size_t position, std::string_view expected) {
     ERR_clear_error();
     throw Error(Errc::MalformedCertificate, "reading", "a certificate",
                 "octet " + std::to_string(position) + ": expected " + std::string(expected));
 }
 
-// Walks the elements of one DER value. Heads are read by OpenSSL.
+constexpr std::uint8_t kInteger = 0x02, kBitString = 0x03, kObject = 0x06, kSequence = 0x30, kUtcTime = 0x17,
+                       kGeneralizedTime = 0x18, kContext0 = 0xA0;
+
+// One element of DER. Positions count from the beginning of the certificate.
+struct Element {
+    std::uint8_t tag = 0;
+    std::size_t begin = 0;  // of its head
+    ByteView whole, content;
+};
+
+// Walks the elements side by side in PART, which begins at POSITION. X.509 needs tags of one octet and
+// lengths of up to four (X.690, 10.1: definite, minimal).
 class Walker {
   public:
-    Walker(ByteView whole, std::size_t begin, std::size_t end) : whole_(whole), at_(begin), end_(end) {}
+    Walker(ByteView part, std::size_t position) : part_(part), position_(position) {}
+    explicit Walker(const Element& container)
+        : Walker(container.content, container.begin + (container.whole.size() - container.content.size())) {}
 
-    struct Found {
-        int tag = 0, tag_class = 0;
-        std::size_t begin = 0;    // of the head
-        std::size_t content = 0;  // behind the head
-        std::size_t end = 0;
-    };
+    bool done() const { return part_.empty(); }
+    bool at(std::uint8_t tag) const { return !done() && part_[0] == tag; }
+    std::size_t position() const { return position_; }
 
-    bool done() const { return at_ == end_; }
-
-    Found next(std::string_view what) {
-        const unsigned char* p = whole_.data() + at_;
-        long length = 0;
-        Found found;
-        const int head =
-            ASN1_get_object(&p, &length, &found.tag, &found.tag_class, static_cast<long>(end_ - at_));
-        if ((head & 0x81) != 0) malformed(at_, what);  // an error, or indefinite length, which is not DER
-        found.begin = at_;
-        found.content = static_cast<std::size_t>(p - whole_.data());
-        found.end = found.content + static_cast<std::size_t>(length);
-        at_ = found.end;
-        return found;
+    Element next(std::string_view what) {
+        constexpr std::uint8_t kLongTag = 0x1F, kLongLength = 0x80;
+        if (part_.size() < 2 || (part_[0] & kLongTag) == kLongTag) malformed(position_, what);
+        std::size_t head = 2;
+        std::size_t length = part_[1];
+        if (length >= kLongLength) {
+            const std::size_t octets = length - kLongLength;
+            if (octets == 0 || octets > 4 || part_.size() < head + octets || part_[2] == 0)
+                malformed(position_, what);
+            length = 0;
+            for (; head < 2 + octets; ++head) length = length << 8U | part_[head];
+            if (length < kLongLength) malformed(position_, what);
+        }
+        if (length > part_.size() - head) malformed(position_, what);
+        const Element element{part_[0], position_, part_.first(head + length), part_.subspan(head, length)};
+        part_ = part_.subspan(head + length);
+        position_ += head + length;
+        return element;
     }
 
-    Found expect(int tag, std::string_view what) {
-        const std::size_t before = at_;
-        const Found found = next(what);
-        if (found.tag != tag || found.tag_class != V_ASN1_UNIVERSAL) malformed(before, what);
-        return found;
-    }
-
-    bool at_context(int number) const {
-        // Context-specific, constructed: the explicit tags of TBSCertificate.
-        return !done() && whole_[at_] == (0xA0U | static_cast<unsigned>(number));
+    Element expect(std::uint8_t tag, std::string_view what) {
+        if (!at(tag)) malformed(position_, what);
+        return next(what);
     }
 
   private:
-    ByteView whole_;
-    std::size_t at_, end_;
+    ByteView part_;
+    std::size_t position_;
 };
 
-std::int64_t read_time(ByteView der, const Walker::Found& found) {
-    const bool utc = found.tag == V_ASN1_UTCTIME;
-    if ((!utc && found.tag != V_ASN1_GENERALIZEDTIME) || found.tag_class != V_ASN1_UNIVERSAL) {
-        malformed(found.begin, "a time");
-    }
+std::int64_t read_time(const Element& element) {
+    const bool utc = element.tag == kUtcTime;
+    if (!utc && element.tag != kGeneralizedTime) malformed(element.begin, "a time");
     // RFC 5280, 4.1.2.5: YYMMDDHHMMSSZ or YYYYMMDDHHMMSSZ, nothing else.
-    const std::string_view text = as_text(der.subspan(found.content, found.end - found.content));
+    const std::string_view text = as_text(element.content);
     const std::size_t year_digits = utc ? 2 : 4;
-    if (text.size() != year_digits + 11 || text.back() != 'Z') malformed(found.begin, "a time in UTC");
+    if (text.size() != year_digits + 11 || text.back() != 'Z') malformed(element.begin, "a time in UTC");
     const auto number = [&](std::size_t at, std::size_t digits) {
         int value = 0;
         for (std::size_t i = at; i < at + digits; ++i) {
-            if (text[i] < '0' || text[i] > '9') malformed(found.content + i, "a digit");
+            if (text[i] < '0' || text[i] > '9') malformed(element.begin, "a digit");
             value = value * 10 + (text[i] - '0');
         }
         return value;
@@ -90,7 +92,7 @@ std::int64_t read_time(ByteView der, const Walker::Found& found) {
     int year = number(0, year_digits);
     if (utc) year += year < 50 ? 2000 : 1900;
     const int month = number(year_digits, 2), day = number(year_digits + 2, 2);
-    if (month < 1 || month > 12 || day < 1 || day > 31) malformed(found.content, "a date");
+    if (month < 1 || month > 12 || day < 1 || day > 31) malformed(element.begin, "a date");
     // Days since 1970-01-01 in the proleptic Gregorian calendar, with years that begin in March.
     const std::int64_t y = month <= 2 ? year - 1 : year;
     const std::int64_t m = month <= 2 ? month + 9 : month - 3;
@@ -106,6 +108,12 @@ unsigned bit_count(ByteView number) {
     if (number.empty()) return 0;
     return static_cast<unsigned>(number.size() - 1) * 8 +
            static_cast<unsigned>(std::bit_width(number.front()));
+}
+
+// The octets of a BIT STRING without unused bits.
+ByteView bits_of(const Element& element) {
+    if (element.content.empty() || element.content[0] != 0) malformed(element.begin, "whole octets");
+    return element.content.subspan(1);
 }
 
 using NamePtr = std::unique_ptr<X509_NAME, decltype(&X509_NAME_free)>;
@@ -130,73 +138,57 @@ std::string name_text(ByteView der) {
 
 }  // namespace
 
-Certificate Certificate::decode(ByteView der) {
-    if (der.size() > std::numeric_limits<int>::max()) malformed(0, "a certificate of sane size");
-    Certificate certificate;
-    certificate.der_.assign(der.begin(), der.end());
-    const ByteView bytes = certificate.der_;
+CertificateView CertificateView::decode(ByteView der) {
+    CertificateView view;
+    view.der_ = der;
+    Walker outer(der, 0);
+    const Element whole = outer.expect(kSequence, "Certificate");
+    if (!outer.done()) malformed(outer.position(), "the end");
+    Walker parts(whole);
+    const Element tbs = parts.expect(kSequence, "TBSCertificate");
+    parts.expect(kSequence, "signatureAlgorithm");
+    view.signature_ = bits_of(parts.expect(kBitString, "signatureValue"));
+    if (!parts.done()) malformed(parts.position(), "the end of Certificate");
 
-    Walker outer(bytes, 0, bytes.size());
-    const auto whole = outer.expect(V_ASN1_SEQUENCE, "Certificate");
-    if (!outer.done()) malformed(whole.end, "the end");
-    Walker parts(bytes, whole.content, whole.end);
-    const auto tbs = parts.expect(V_ASN1_SEQUENCE, "TBSCertificate");
-    parts.expect(V_ASN1_SEQUENCE, "signatureAlgorithm");
-    const auto signature = parts.expect(V_ASN1_BIT_STRING, "signatureValue");
-    if (!parts.done()) malformed(signature.end, "the end of Certificate");
+    Walker fields(tbs);
+    if (fields.at(kContext0)) fields.next("version");
+    const Element serial = fields.expect(kInteger, "serialNumber");
+    if (serial.content.empty()) malformed(serial.begin, "a serial number");
+    view.serial_ = serial.content;
+    fields.expect(kSequence, "signature");
+    view.issuer_ = fields.expect(kSequence, "issuer").whole;
+    Walker times(fields.expect(kSequence, "validity"));
+    view.not_before_ = read_time(times.next("notBefore"));
+    view.not_after_ = read_time(times.next("notAfter"));
+    view.subject_ = fields.expect(kSequence, "subject").whole;
+    const Element spki = fields.expect(kSequence, "subjectPublicKeyInfo");
+    view.spki_ = spki.whole;
 
-    const auto bit_string = [&](const Walker::Found& found) {
-        if (found.content == found.end || bytes[found.content] != 0) malformed(found.content, "whole octets");
-        return Range{found.content + 1, found.end - found.content - 1};
-    };
-    const auto with_head = [](const Walker::Found& found) {
-        return Range{found.begin, found.end - found.begin};
-    };
-
-    Walker fields(bytes, tbs.content, tbs.end);
-    if (fields.at_context(kContext0)) fields.next("version");
-    const auto serial = fields.expect(V_ASN1_INTEGER, "serialNumber");
-    fields.expect(V_ASN1_SEQUENCE, "signature");
-    const auto issuer = fields.expect(V_ASN1_SEQUENCE, "issuer");
-    const auto validity = fields.expect(V_ASN1_SEQUENCE, "validity");
-    const auto subject = fields.expect(V_ASN1_SEQUENCE, "subject");
-    const auto spki = fields.expect(V_ASN1_SEQUENCE, "subjectPublicKeyInfo");
-    if (serial.content == serial.end) malformed(serial.begin, "a serial number");
-
-    Walker times(bytes, validity.content, validity.end);
-    certificate.not_before_ = read_time(bytes, times.next("notBefore"));
-    certificate.not_after_ = read_time(bytes, times.next("notAfter"));
-
-    Walker key_info(bytes, spki.content, spki.end);
-    const auto algorithm = key_info.expect(V_ASN1_SEQUENCE, "algorithm");
-    const auto key = key_info.expect(V_ASN1_BIT_STRING, "subjectPublicKey");
-
-    certificate.serial_ = {serial.content, serial.end - serial.content};
-    certificate.issuer_ = with_head(issuer);
-    certificate.subject_ = with_head(subject);
-    certificate.spki_ = with_head(spki);
-    certificate.public_key_ = bit_string(key);
-    certificate.signature_ = bit_string(signature);
-
-    Walker oids(bytes, algorithm.content, algorithm.end);
-    const auto oid = oids.expect(V_ASN1_OBJECT, "an algorithm");
-    const ByteView oid_value = bytes.subspan(oid.content, oid.end - oid.content);
+    Walker key_info(spki);
+    Walker algorithm(key_info.expect(kSequence, "algorithm"));
+    const ByteView oid = algorithm.expect(kObject, "an algorithm").content;
+    const Element key = key_info.expect(kBitString, "subjectPublicKey");
+    view.public_key_ = bits_of(key);
     constexpr std::uint8_t kRsaEncryption[] = {0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01};
     constexpr std::uint8_t kEcPublicKey[] = {0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01};
-    if (equal(oid_value, kRsaEncryption)) {
-        certificate.key_kind_ = KeyKind::Rsa;
-        const Range range = certificate.public_key_;
-        Walker rsa(bytes, range.begin, range.begin + range.size);
-        const auto sequence = rsa.expect(V_ASN1_SEQUENCE, "RSAPublicKey");
-        Walker numbers(bytes, sequence.content, sequence.end);
-        const auto modulus = numbers.expect(V_ASN1_INTEGER, "modulus");
-        certificate.key_bits_ = bit_count(bytes.subspan(modulus.content, modulus.end - modulus.content));
-    } else if (equal(oid_value, kEcPublicKey)) {
-        certificate.key_kind_ = KeyKind::Ec;
-        const std::size_t coordinate = (certificate.public_key_.size - 1) / 2;
-        certificate.key_bits_ = coordinate == 66 ? 521 : static_cast<unsigned>(coordinate * 8);
+    if (equal(oid, kRsaEncryption)) {
+        view.key_kind_ = KeyKind::Rsa;
+        Walker rsa(view.public_key_, key.begin);
+        Walker numbers(rsa.expect(kSequence, "RSAPublicKey"));
+        view.key_bits_ = bit_count(numbers.expect(kInteger, "modulus").content);
+    } else if (equal(oid, kEcPublicKey)) {
+        view.key_kind_ = KeyKind::Ec;
+        if (view.public_key_.empty()) malformed(key.begin, "a point");
+        const std::size_t coordinate = (view.public_key_.size() - 1) / 2;
+        view.key_bits_ = coordinate == 66 ? 521 : static_cast<unsigned>(coordinate * 8);
     }
-    return certificate;
+    return view;
+}
+
+Certificate Certificate::decode(ByteView der) {
+    auto owner = std::make_shared<const Bytes>(der.begin(), der.end());
+    const CertificateView view = CertificateView::decode(*owner);
+    return {std::move(owner), view};
 }
 
 std::vector<Certificate> Certificate::decode_pem(std::string_view pem) {
@@ -222,14 +214,14 @@ std::vector<Certificate> Certificate::decode_pem(std::string_view pem) {
     return certificates;
 }
 
-std::string Certificate::subject_text() const {
+std::string CertificateView::subject_text() const {
     return name_text(subject_der());
 }
-std::string Certificate::issuer_text() const {
+std::string CertificateView::issuer_text() const {
     return name_text(issuer_der());
 }
 
-std::string Certificate::common_name() const {
+std::string CertificateView::common_name() const {
     const NamePtr name = decode_name(subject_der());
     const int at = X509_NAME_get_index_by_NID(name.get(), NID_commonName, -1);
     if (at < 0) return {};
@@ -242,7 +234,7 @@ std::string Certificate::common_name() const {
     return value;
 }
 
-std::string Certificate::to_pem() const {
+std::string CertificateView::to_pem() const {
     const std::unique_ptr<BIO, decltype(&BIO_free)> out(BIO_new(BIO_s_mem()), &BIO_free);
     if (!out ||
         PEM_write_bio(out.get(), PEM_STRING_X509, "", der_.data(), static_cast<long>(der_.size())) <= 0) {

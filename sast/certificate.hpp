@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <pkcs11/bytes.hpp>
@@ -11,23 +13,21 @@ namespace ctlsign::sast {
 
 enum class KeyKind { Rsa, Ec, Other };
 
-/// One X.509 certificate: its DER, and views of the parts that a trust list stores. Decoding walks the outer
-/// structure (RFC 5280, 4.1) without building a tree: it is cheap enough for every record of a file.
-class Certificate {
+/// Views of the parts of an X.509 certificate that a trust list stores. Decoding walks the outer structure
+/// (RFC 5280, 4.1) and copies nothing: it is cheap enough for every record of a file. Lives as long as the
+/// DER.
+class CertificateView {
   public:
-    /// Copies DER. Throws sast::Errc::MalformedCertificate on anything but exactly one certificate.
-    static Certificate decode(ByteView der);
-    /// Every certificate of a PEM text, in order; keys and other blocks are passed over. None found: an empty
-    /// list.
-    static std::vector<Certificate> decode_pem(std::string_view pem);
+    /// Throws sast::Errc::MalformedCertificate on anything but exactly one certificate.
+    static CertificateView decode(ByteView der);
 
     ByteView der() const noexcept { return der_; }
-    ByteView serial() const noexcept { return at(serial_); }      ///< content octets, big-endian, as encoded
-    ByteView issuer_der() const noexcept { return at(issuer_); }  ///< Name, with its head
-    ByteView subject_der() const noexcept { return at(subject_); }    ///< Name, with its head
-    ByteView public_key() const noexcept { return at(public_key_); }  ///< RSAPublicKey DER, or the EC point
-    ByteView spki_der() const noexcept { return at(spki_); }          ///< SubjectPublicKeyInfo, with its head
-    ByteView signature() const noexcept { return at(signature_); }  ///< the certificate's own signature value
+    ByteView serial() const noexcept { return serial_; }          ///< content octets, big-endian, as encoded
+    ByteView issuer_der() const noexcept { return issuer_; }      ///< Name, with its head
+    ByteView subject_der() const noexcept { return subject_; }    ///< Name, with its head
+    ByteView public_key() const noexcept { return public_key_; }  ///< RSAPublicKey DER, or the EC point
+    ByteView spki_der() const noexcept { return spki_; }          ///< SubjectPublicKeyInfo, with its head
+    ByteView signature() const noexcept { return signature_; }    ///< the certificate's own signature value
     KeyKind key_kind() const noexcept { return key_kind_; }
     unsigned key_bits() const noexcept {
         return key_bits_;
@@ -43,19 +43,31 @@ class Certificate {
     std::string common_name() const;
     std::string to_pem() const;
 
-    friend bool operator==(const Certificate& a, const Certificate& b) noexcept { return a.der_ == b.der_; }
-
   private:
-    struct Range {
-        std::size_t begin = 0, size = 0;
-    };
-    ByteView at(Range range) const noexcept { return ByteView(der_).subspan(range.begin, range.size); }
-
-    Bytes der_;
-    Range serial_, issuer_, subject_, public_key_, spki_, signature_;
+    ByteView der_, serial_, issuer_, subject_, public_key_, spki_, signature_;
     KeyKind key_kind_ = KeyKind::Other;
     unsigned key_bits_ = 0;
     std::int64_t not_before_ = 0, not_after_ = 0;
+};
+
+/// One X.509 certificate that owns its DER. Copies share it.
+class Certificate : public CertificateView {
+  public:
+    Certificate() = default;
+    /// Copies DER. Throws sast::Errc::MalformedCertificate on anything but exactly one certificate.
+    static Certificate decode(ByteView der);
+    /// Every certificate of a PEM text, in order; keys and other blocks are passed over. None found: an empty
+    /// list.
+    static std::vector<Certificate> decode_pem(std::string_view pem);
+
+    friend bool operator==(const Certificate& a, const Certificate& b) noexcept {
+        return equal(a.der(), b.der());
+    }
+
+  private:
+    Certificate(std::shared_ptr<const Bytes> owner, const CertificateView& view)
+        : CertificateView(view), owner_(std::move(owner)) {}
+    std::shared_ptr<const Bytes> owner_;
 };
 
 }  // namespace ctlsign::sast

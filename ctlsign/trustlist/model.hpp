@@ -127,12 +127,15 @@ class SignedFile {
     /// The value of a header element that decoding made sure of, or that may be absent (empty).
     ByteView find(HeaderTag tag) const noexcept;
 
+    /// What follows the header.
+    ByteView body() const noexcept { return octets().subspan(header_end_); }
+
   private:
     friend class Decoder;
     Bytes octets_;
     std::vector<Element> elements_;  // of the header, then of every record
     std::size_t header_count_ = 0;
-    std::size_t header_length_ = 0;
+    std::size_t header_length_ = 0, header_end_ = 0;
     std::size_t signature_element_ = 0, signature_position_ = 0, signature_size_ = 0;
 };
 

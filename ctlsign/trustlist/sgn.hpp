@@ -14,7 +14,7 @@ inline constexpr Version kSgnVersion{1, 0};
 /// A configuration file that a phone downloads: a header, then the payload. decode_sgn makes one.
 class SgnFile : public SignedFile {
   public:
-    ByteView payload() const noexcept { return octets().subspan(header_length()); }
+    ByteView payload() const noexcept { return body(); }
 
   private:
     friend class Decoder;
@@ -24,6 +24,8 @@ class SgnFile : public SignedFile {
 /// Throws DecodeError, or Error with Errc::Oversized.
 SgnFile decode_sgn(Bytes octets);
 SgnFile decode_sgn(ByteView octets);
+/// The same for a file that waits for its signature: complete but for the SIGNATURE element.
+SgnFile decode_unsigned_sgn(ByteView octets);
 /// The inverse of decode_sgn, from the elements.
 Bytes encode(const SgnFile& file);
 

@@ -36,7 +36,7 @@ enum class Basis {
 enum class Rule {
     SignatureFits,
     SignatureWrong,
-    NotSigned,              ///< the file waits for its signature
+    NotSigned,              ///< the file waits for its signature, and nothing else is wrong
     SignerUnknown,          ///< no record and no certificate has the header's issuer and serial
     SignersConflict,        ///< several records have them, with different keys
     RecordKeyDiffers,       ///< PUBLICKEY is not the certificate's key
