@@ -1,0 +1,152 @@
+#include <sys/stat.h>
+#include <toml++/toml.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <sstream>
+
+#include <sast/file.hpp>
+#include <softhsm-profiles/error.hpp>
+#include <softhsm-profiles/private_files.hpp>
+#include <softhsm-profiles/virtual_folder.hpp>
+
+namespace ctlsign::softhsm {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::size_t kMaxName = 32;
+constexpr std::size_t kMaxTokenFile = std::size_t{64} * 1024;
+constexpr const char* kTokenFile = "token.toml";
+
+void check_name(const std::string& name) {
+    constexpr std::string_view kAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    if (name.empty() || name.size() > kMaxName || name.front() == '.' ||
+        name.find_first_not_of(kAllowed) != std::string::npos) {
+        throw Error(Errc::BadName, "making virtual token", name,
+                    "1 to 32 letters, digits, '.', '_' and '-', no '.' first");
+    }
+}
+
+fs::path softhsm_folder(const fs::path& folder) {
+    return folder / "softhsm";
+}
+
+// The link readers/N/token says what is plugged. symlink() makes it only where none is, whoever else is
+// plugging.
+unsigned plug_into_first_empty_reader(const fs::path& folder, const std::string& name) {
+    make_private_folder(folder / "readers");
+    for (unsigned reader = 0;; ++reader) {
+        const fs::path place = folder / "readers" / std::to_string(reader);
+        make_private_folder(place);
+        if (symlink(("../../tokens/" + name).c_str(), (place / "token").c_str()) == 0) return reader;
+        if (errno != EEXIST) {
+            throw Error(std::error_code(errno, std::generic_category()), "plugging",
+                        (place / "token").string(), "");
+        }
+    }
+}
+
+std::optional<unsigned> find_reader(const fs::path& folder, const std::string& name) {
+    std::error_code code;
+    for (const auto& entry : fs::directory_iterator(folder / "readers", code)) {
+        const std::string number = entry.path().filename().string();
+        if (number.empty() || number.size() > 4 ||
+            number.find_first_not_of("0123456789") != std::string::npos)
+            continue;
+        const fs::path target = fs::read_symlink(entry.path() / "token", code);
+        if (!code && target.filename() == name) return static_cast<unsigned>(std::stoul(number));
+    }
+    return std::nullopt;
+}
+
+VirtualToken places(const fs::path& folder, const std::string& name) {
+    VirtualToken token;
+    token.name = name;
+    token.folder = folder / "tokens" / name;
+    token.pin_file = token.folder / "user-pin";
+    token.certificate_file = token.folder / "certificate.pem";
+    return token;
+}
+
+}  // namespace
+
+fs::path virtual_tokens_folder() {
+    const char* folder = std::getenv("CTLSIGN_VIRTUAL_TOKENS");
+    if (folder == nullptr || *folder == '\0') {
+        throw Error(Errc::BadName, "looking for", "the folder of virtual tokens",
+                    "set CTLSIGN_VIRTUAL_TOKENS to a folder");
+    }
+    return fs::absolute(folder).lexically_normal();
+}
+
+VirtualToken create_virtual_token(const fs::path& folder, const std::string& name, const Profile& profile,
+                                  const Key& key) {
+    check_name(name);
+    const fs::path home = fs::absolute(folder).lexically_normal();
+    VirtualToken token = places(home, name);
+    make_private_folder(home);
+    make_private_folder(home / "tokens");
+    // Making the folder claims the name, against other processes too.
+    if (mkdir(token.folder.c_str(), S_IRWXU) != 0) {
+        if (errno == EEXIST) {
+            throw Error(Errc::TokenExists, "making virtual token", name, "choose another name");
+        }
+        throw Error(std::error_code(errno, std::generic_category()), "making", token.folder.string(), "");
+    }
+    try {
+        write_private_file(token.folder / "profile.toml", profile.text);
+        write_private_file(token.pin_file, profile.pin.user);
+        const Provisioned made = provision_token(softhsm_folder(home), name, profile, {&key, 1});
+        write_private_file(token.certificate_file, made.certificates.front().to_pem());
+        std::ostringstream description;
+        description << toml::table{{"profile", profile.name}, {"label", made.label}, {"serial", made.serial}}
+                    << '\n';
+        write_private_file(token.folder / kTokenFile, description.str());
+        token.profile = profile.name;
+        token.label = made.label;
+        token.serial = made.serial;
+        token.reader = plug_into_first_empty_reader(home, name);
+    } catch (...) {
+        std::error_code code;
+        fs::remove_all(token.folder, code);
+        throw;
+    }
+    return token;
+}
+
+std::vector<VirtualToken> list_virtual_tokens(const fs::path& folder) {
+    std::vector<VirtualToken> tokens;
+    const fs::path home = fs::absolute(folder).lexically_normal();
+    std::error_code code;
+    for (const auto& entry : fs::directory_iterator(home / "tokens", code)) {
+        // The last file of a token to be written: without it the token is still being made.
+        if (!fs::exists(entry.path() / kTokenFile)) continue;
+        VirtualToken token = places(home, entry.path().filename().string());
+        const Bytes text = sast::read_file((entry.path() / kTokenFile).string(), kMaxTokenFile);
+        try {
+            const toml::table description = toml::parse(as_text(text));
+            token.profile = description["profile"].value_or(std::string());
+            token.label = description["label"].value_or(std::string());
+            token.serial = description["serial"].value_or(std::string());
+        } catch (const toml::parse_error& e) {
+            throw Error(Errc::MalformedProfile, "reading", (entry.path() / kTokenFile).string(),
+                        e.description());
+        }
+        token.reader = find_reader(home, token.name);
+        tokens.push_back(std::move(token));
+    }
+    std::ranges::sort(tokens, {}, &VirtualToken::name);
+    return tokens;
+}
+
+std::vector<std::pair<std::string, std::string>> virtual_environment(const fs::path& folder) {
+    const fs::path home = fs::absolute(folder).lexically_normal();
+    return {{"CTLSIGN_VIRTUAL_TOKENS", home.string()},
+            {"SOFTHSM2_CONF", (softhsm_folder(home) / "softhsm2.conf").string()}};
+}
+
+}  // namespace ctlsign::softhsm
