@@ -18,14 +18,20 @@ namespace ctlsign::pkcs11 {
 /// A recursive mutex that a forked child finds free: the thread that held it does not exist there.
 class ForkSafeMutex {
   public:
+    ForkSafeMutex() = default;
+    ~ForkSafeMutex();
+    ForkSafeMutex(const ForkSafeMutex&) = delete;
+    ForkSafeMutex& operator=(const ForkSafeMutex&) = delete;
     void lock() { current().lock(); }
     void unlock() { current().unlock(); }
 
   private:
+    struct Guard {
+        pid_t process = getpid();
+        std::recursive_mutex mutex;
+    };
     std::recursive_mutex& current();
-    std::atomic<pid_t> process_ = getpid();
-    std::atomic<std::recursive_mutex*> mutex_ =
-        new std::recursive_mutex;  // never freed: a child may have been born with it
+    std::atomic<Guard*> guard_ = new Guard;
 };
 
 /// One loaded and initialised module.

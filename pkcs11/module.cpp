@@ -12,20 +12,22 @@
 namespace ctlsign::pkcs11 {
 
 std::recursive_mutex& ForkSafeMutex::current() {
-    const pid_t here = getpid();
-    pid_t owner = process_.load();
-    if (owner != here) {
-        // The first of the child's threads to come here brings a fresh mutex; the parent's stays behind.
-        auto* fresh = new std::recursive_mutex;
-        auto* inherited = mutex_.load();
-        if (process_.compare_exchange_strong(owner, here)) {
-            mutex_.store(fresh);
+    Guard* guard = guard_.load();
+    if (guard->process != getpid()) {
+        // The first of the child's threads to come here brings a fresh mutex; the parent's, perhaps locked
+        // for ever, is left.
+        auto* fresh = new Guard;
+        if (guard_.compare_exchange_strong(guard, fresh)) {
+            guard = fresh;
         } else {
             delete fresh;
-            while (mutex_.load() == inherited) std::this_thread::yield();
         }
     }
-    return *mutex_.load();
+    return guard->mutex;
+}
+
+ForkSafeMutex::~ForkSafeMutex() {
+    if (Guard* guard = guard_.load(); guard->process == getpid()) delete guard;
 }
 
 namespace {

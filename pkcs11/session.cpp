@@ -50,7 +50,7 @@ Session Session::open(const Token& token, Access access) {
 }
 
 Session::Session(Session&& other) noexcept
-    : token_(other.token_),
+    : token_(std::move(other.token_)),
       handle_(other.handle_),
       lifetime_(other.lifetime_),
       open_(std::exchange(other.open_, false)),
@@ -60,7 +60,7 @@ Session::Session(Session&& other) noexcept
 Session& Session::operator=(Session&& other) noexcept {
     if (this != &other) {
         close_quietly();
-        token_ = other.token_;
+        token_ = std::move(other.token_);
         handle_ = other.handle_;
         lifetime_ = other.lifetime_;
         open_ = std::exchange(other.open_, false);
@@ -75,8 +75,8 @@ Session::~Session() {
 }
 
 Module::State& Session::live_state() const {
-    auto& state = token_.module()->state();
     if (!open_) check(CKR_SESSION_CLOSED, "session", token_.text());
+    auto& state = token_.module()->state();
     if (state.process != getpid() || state.lifetime != lifetime_) {
         throw Error(Errc::Forked, "session", token_.text(), advice_for(make_error_code(Errc::Forked)));
     }

@@ -75,7 +75,10 @@ TokenSigner::Key TokenSigner::find_key() const {
         throw Error(Errc::UnsupportedKey, "finding the private key", identity_.token.text(),
                     "this key may not sign (CKA_SIGN is false)");
     }
-    return {*handle, session_.find_attribute<attribute::AllowedMechanisms>(*handle),
+    // Tokens answer with an empty list where the attribute was never set; it forbids nothing.
+    auto allowed = session_.find_attribute<attribute::AllowedMechanisms>(*handle);
+    if (allowed && allowed->empty()) allowed.reset();
+    return {*handle, std::move(allowed),
             session_.find_attribute<attribute::AlwaysAuthenticate>(*handle).value_or(false)};
 }
 

@@ -91,7 +91,9 @@ TokenKey::TokenKey(pkcs11::Session session, ByteView key_id)
     const auto key = std::ranges::find_if(keys, [&](const PKCS11_KEY& candidate) {
         return equal(ByteView(candidate.id, candidate.id_len), key_id);
     });
-    if (key == keys.end()) fail("PKCS11_enumerate_keys", token());
+    if (key == keys.end()) {
+        throw Error(sast::Errc::NoKey, "finding the private key", token().text(), "id " + to_hex(key_id));
+    }
     p11.key.reset(PKCS11_get_private_key(&*key));
     if (!p11.key) fail("PKCS11_get_private_key", token());
 }

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <pkcs11/module.hpp>
+#include <pkcs11/token.hpp>
+#include <sast/error.hpp>
+#include <sast/pin_source.hpp>
+#include <softhsm-profiles/profile.hpp>
+#include <softhsm-profiles/provision.hpp>
+#include <softhsm-profiles/softhsm_module.hpp>
+#include <tests/support/data.hpp>
+#include <tests/support/temporary_folder.hpp>
+
+namespace ctlsign::testing {
+
+inline sast::Certificate load_certificate(const std::string& name) {
+    return sast::Certificate::decode_pem(read_text(name)).at(0);
+}
+
+/// SoftHSM2 tokens in a folder of the test's own. Add tokens, then open(). One per process: gtest runs each
+/// test in its own.
+class SoftTokens {
+  public:
+    /// A token that holds the key and certificate of tests/data/STEM.key and .pem.
+    softhsm::Provisioned add(const std::string& name, const std::string& profile_name,
+                             const std::string& stem,
+                             softhsm::CertificateObject certificate = softhsm::CertificateObject::Stored) {
+        const auto profile = softhsm::load_profile(profile_name);
+        pin_ = profile.pin.user;
+        softhsm::Key key;
+        key.pem = read_text(stem + ".key");
+        key.certificate = load_certificate(stem + ".pem");
+        key.certificate_object = certificate;
+        auto made = softhsm::provision_token(folder_.path(), name, profile, {&key, 1});
+        setenv("SOFTHSM2_CONF", made.configuration.c_str(), 1);
+        return made;
+    }
+    void offer_only(const std::vector<std::string>& mechanisms) {
+        softhsm::restrict_mechanisms(folder_.path(), mechanisms);
+    }
+
+    std::shared_ptr<pkcs11::Module> open() const {
+        return pkcs11::Module::open(softhsm::find_softhsm_module());
+    }
+    const std::string& pin() const { return pin_; }
+    const TemporaryFolder& folder() const { return folder_; }
+
+  private:
+    TemporaryFolder folder_;
+    std::string pin_;
+};
+
+/// Gives one PIN and counts how often it was asked.
+class CountingPins final : public sast::PinSource {
+  public:
+    explicit CountingPins(std::string pin) : pin_(std::move(pin)) {}
+    pkcs11::Pin ask(const sast::PinRequest& request) override {
+        ++asked;
+        last_subject = request.subject;
+        std::string copy = pin_;
+        return pkcs11::Pin::take(copy);
+    }
+    void look_at_reader(const sast::PinRequest& /*request*/) override { ++looked; }
+    int asked = 0, looked = 0;
+    std::string last_subject;
+
+  private:
+    std::string pin_;
+};
+
+}  // namespace ctlsign::testing

@@ -1,0 +1,128 @@
+#include <gtest/gtest.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#include <memory>
+
+#include <bindings/openssl/issue.hpp>
+#include <bindings/openssl/token_key.hpp>
+#include <sast/identity.hpp>
+#include <sast/public_key.hpp>
+#include <sast/subject.hpp>
+#include <sast/token_signer.hpp>
+#include <tests/support/golden.hpp>
+#include <tests/support/soft_tokens.hpp>
+
+namespace ctlsign::openssl {
+namespace {
+
+using testing::CountingPins;
+using testing::SoftTokens;
+
+constexpr const char* kToken = "krakow/tokens/SAST-ADN008580ef";
+
+pkcs11::Session logged_in(const pkcs11::Token& token, std::string pin) {
+    auto session = pkcs11::Session::open(token);
+    session.login(pkcs11::Pin::take(pin), pkcs11::FinalTry::Refuse);
+    return session;
+}
+
+TEST(TokenKey, SignsAsOpenSslDoesAndLeavesTheModuleAlone) {
+    SoftTokens tokens;
+    tokens.add("A", "plain-softhsm", kToken);
+    const auto module = tokens.open();
+    const auto identity = sast::choose_identity(module->tokens().at(0), std::nullopt, std::nullopt);
+    const auto golden = testing::read_golden("krakow/CTLFile-tokens.tlv");
+    CountingPins pins(tokens.pin());
+    sast::TokenSigner signer(identity, pins);
+    EXPECT_EQ(signer.sign(Digest::Sha1, golden.message), golden.signature);
+    for (int i = 0; i < 3; ++i) {
+        const TokenKey key(pkcs11::Session::open(identity.token), identity.key_id);
+        const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
+                                                                              &EVP_MD_CTX_free);
+        std::size_t size = 256;
+        Bytes signature(size);
+        ASSERT_EQ(EVP_DigestSignInit(context.get(), nullptr, EVP_sha1(), nullptr, key.get()), 1);
+        ASSERT_EQ(EVP_DigestSign(context.get(), signature.data(), &size, golden.message.data(),
+                                 golden.message.size()),
+                  1);
+        signature.resize(size);
+        EXPECT_EQ(signature, golden.signature);
+    }
+    EXPECT_EQ(signer.sign(Digest::Sha1, golden.message), golden.signature)
+        << "libp11 came and went three times, and has neither finalized the module nor closed this session";
+    EXPECT_EQ(pins.asked, 1);
+}
+
+TEST(TokenKey, HoldsModuleAndSession) {
+    SoftTokens tokens;
+    tokens.add("A", "plain-softhsm", kToken);
+    auto module = tokens.open();
+    const auto identity = sast::choose_identity(module->tokens().at(0), std::nullopt, std::nullopt);
+    auto key = std::make_unique<TokenKey>(logged_in(identity.token, tokens.pin()), identity.key_id);
+    module.reset();
+    const Bytes request = make_certificate_request(
+        *key, "CN=SAST-ADN008580ef,OU=IPCBU,O=Cisco Systems\\, Inc.", Digest::Sha256);
+    key.reset();
+    const unsigned char* at = request.data();
+    const std::unique_ptr<X509_REQ, decltype(&X509_REQ_free)> decoded(
+        d2i_X509_REQ(nullptr, &at, static_cast<long>(request.size())), &X509_REQ_free);
+    ASSERT_TRUE(decoded);
+    EXPECT_EQ(X509_REQ_verify(decoded.get(), X509_REQ_get0_pubkey(decoded.get())), 1);
+}
+
+TEST(TokenKey, AnotherIdIsNoKey) {
+    SoftTokens tokens;
+    tokens.add("A", "plain-softhsm", kToken);
+    const auto module = tokens.open();
+    try {
+        const TokenKey key(logged_in(module->tokens().at(0), tokens.pin()), Bytes{0x42});
+        ADD_FAILURE();
+    } catch (const Error& e) {
+        EXPECT_EQ(e.code(), sast::Errc::NoKey);
+    }
+    EXPECT_EQ(module->tokens().size(), 1U);
+}
+
+TEST(Issue, SelfSignedAndByAnIssuer) {
+    SoftTokens tokens;
+    tokens.add("A", "plain-softhsm", kToken);
+    const auto module = tokens.open();
+    const auto identity = sast::choose_identity(module->tokens().at(0), std::nullopt, std::nullopt);
+    const TokenKey key(logged_in(identity.token, tokens.pin()), identity.key_id);
+    const CertificateTerms terms{"CN=SAST-ADN1,O=Test", 1'700'000'000, 2'000'000'000, Digest::Sha256};
+
+    const auto own = issue_self_signed(key, terms);
+    EXPECT_EQ(own.subject_text(), own.issuer_text());
+    EXPECT_TRUE(equal(own.subject_der(), sast::encode_subject(terms.subject)));
+    EXPECT_TRUE(equal(own.public_key(), identity.certificate.public_key()));
+    EXPECT_EQ(own.not_before(), terms.not_before);
+    EXPECT_EQ(own.not_after(), terms.not_after);
+    EXPECT_EQ(own.serial().size(), 10U);
+
+    const Bytes request = make_certificate_request(key, terms.subject, Digest::Sha1);
+    const std::string issuer = testing::read_text("krakow/tokens/test-manufacturing-ca.pem") +
+                               testing::read_text("krakow/tokens/test-manufacturing-ca.key");
+    const auto issued = issue_for_request(request, issuer, terms);
+    EXPECT_EQ(issued.issuer_text(),
+              testing::load_certificate("krakow/tokens/test-manufacturing-ca.pem").subject_text());
+    EXPECT_TRUE(equal(issued.public_key(), identity.certificate.public_key()));
+
+    Bytes forged = request;
+    forged.back() = static_cast<std::uint8_t>(forged.back() ^ 1U);
+    EXPECT_THROW(issue_for_request(forged, issuer, terms), Error);
+    EXPECT_THROW(issue_for_request(request, "", terms), Error);
+    EXPECT_THROW(
+        issue_for_request(request, testing::read_text("krakow/tokens/test-manufacturing-ca.pem"), terms),
+        Error);
+}
+
+TEST(Subject, IsWrittenInTheOrderGiven) {
+    for (const char* bad : {"", "CN", "CN=", "=x", "NOSUCHTYPE=x", "CN=a,,O=b"}) {
+        EXPECT_THROW(sast::encode_subject(bad), Error) << bad;
+    }
+    EXPECT_NE(sast::encode_subject("CN=a,O=b"), sast::encode_subject("O=b,CN=a"));
+}
+
+}  // namespace
+}  // namespace ctlsign::openssl
