@@ -10,9 +10,6 @@
 
 namespace ctlsign {
 
-/// Readers take files up to 16 MiB (trust-list-format.md, Framing).
-inline constexpr std::size_t kFileLimit = std::size_t{16} << 20U;
-
 /// The octets of a file, and when it was last modified (Unix seconds; nothing for a pipe).
 struct LoadedFile {
     Bytes bytes;
@@ -21,9 +18,9 @@ struct LoadedFile {
 
 /// Reads the file or pipe at PATH. More than LIMIT octets are Errc::Oversized, and a file that says so is not
 /// read at all. Throws the system's code for a folder, a missing or an unreadable file. An empty one is read.
-LoadedFile load_file(const std::string& path, std::size_t limit = kFileLimit);
+LoadedFile load_file(const std::string& path, std::size_t limit);
 /// The same from an open descriptor, which stays open; NAME is for messages.
-LoadedFile load_descriptor(int descriptor, std::string_view name, std::size_t limit = kFileLimit);
+LoadedFile load_descriptor(int descriptor, std::string_view name, std::size_t limit);
 
 /// Puts BYTES at PATH, whole or not at all, and on the disk before it returns. See OutputFile.
 void store_file(const std::string& path, ByteView bytes);

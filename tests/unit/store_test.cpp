@@ -16,6 +16,7 @@ namespace ctlsign {
 namespace {
 
 namespace fs = std::filesystem;
+constexpr std::size_t kLimit = 100'000;
 
 class Store : public ::testing::Test {
   protected:
@@ -27,7 +28,7 @@ class Store : public ::testing::Test {
 
     std::string path(const std::string& name) const { return (folder_ / name).string(); }
     std::string text(const std::string& name) const {
-        return std::string(as_text(load_file(path(name)).bytes));
+        return std::string(as_text(load_file(path(name), kLimit).bytes));
     }
     void put(const std::string& name, const std::string& text) const { std::ofstream(path(name)) << text; }
     std::vector<std::string> names() const {
@@ -179,8 +180,8 @@ TEST_F(Store, LoadsUpToTheLimit) {
     put("a", std::string(10'000, 'x'));
     put("empty", "");
     EXPECT_EQ(load_file(path("a"), 10'000).bytes.size(), 10'000U);
-    EXPECT_TRUE(load_file(path("a")).modified.has_value());
-    EXPECT_TRUE(load_file(path("empty")).bytes.empty());
+    EXPECT_TRUE(load_file(path("a"), kLimit).modified.has_value());
+    EXPECT_TRUE(load_file(path("empty"), kLimit).bytes.empty());
     try {
         load_file(path("a"), 9'999);
         FAIL();
@@ -188,8 +189,8 @@ TEST_F(Store, LoadsUpToTheLimit) {
         EXPECT_EQ(error.code(), Errc::Oversized);
     }
     EXPECT_THROW(load_file("/dev/zero", 1000), Error);
-    EXPECT_THROW(load_file(folder_), Error);
-    EXPECT_THROW(load_file(path("absent")), Error);
+    EXPECT_THROW(load_file(folder_, kLimit), Error);
+    EXPECT_THROW(load_file(path("absent"), kLimit), Error);
 }
 
 TEST_F(Store, LoadsAPipe) {
@@ -202,7 +203,7 @@ TEST_F(Store, LoadsAPipe) {
         }
         ::close(ends[1]);
     });
-    const LoadedFile file = load_descriptor(ends[0], "pipe");
+    const LoadedFile file = load_descriptor(ends[0], "pipe", kLimit);
     EXPECT_EQ(file.bytes.size(), 20'000U);
     EXPECT_FALSE(file.modified.has_value());
     ::close(ends[0]);

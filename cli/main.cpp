@@ -1,0 +1,68 @@
+#include <fmt/format.h>
+
+#include <csignal>
+#include <exception>
+#include <new>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <cli/command.hpp>
+#include <cli/terminal.hpp>
+
+namespace ctlsign::cli {
+
+namespace {
+
+// The command that was being read when the line went wrong: "ctlsign config sign".
+std::string command_read(const CLI::App& program) {
+    std::string path = program.get_name();
+    for (const CLI::App* app = &program; !app->get_subcommands().empty();) {
+        app = app->get_subcommands().front();
+        path += ' ' + app->get_name();
+    }
+    return path;
+}
+
+int report(ExitCode code, std::string_view line) {
+    print_error(line);
+    return static_cast<int>(code);
+}
+
+int run(int argc, char** argv) {
+    // A module's server process that dies, or a reader of our output, costs an error and not the program.
+    std::signal(SIGPIPE, SIG_IGN);
+    CLI::App program("", "ctlsign");
+    Action action;
+    program.set_help_flag("-h,--help", "Print this help");
+    program.set_version_flag("--version", "ctlsign " CTLSIGN_VERSION, "Print the version");
+    program.require_subcommand(1);
+    add_commands(program, action);
+    try {
+        program.parse(argc, argv);
+    } catch (const CLI::CallForHelp&) {
+        print(program.help());
+        return 0;
+    } catch (const CLI::CallForVersion&) {
+        print("ctlsign " CTLSIGN_VERSION "\n");
+        return 0;
+    } catch (const CLI::ParseError& error) {
+        return report(ExitCode::Usage, fmt::format("{}; see {} --help", error.what(), command_read(program)));
+    }
+    return static_cast<int>(action());
+}
+
+}  // namespace
+
+}  // namespace ctlsign::cli
+
+int main(int argc, char** argv) {
+    using namespace ctlsign::cli;
+    try {
+        return run(argc, argv);
+    } catch (const std::bad_alloc&) {
+        return report(ExitCode::Environment, "not enough memory");
+    } catch (const std::exception& error) {
+        return report(exit_code(error), error.what());
+    }
+}

@@ -1,0 +1,28 @@
+#include <fmt/format.h>
+
+#include <cli/json.hpp>
+#include <cli/output.hpp>
+#include <cli/terminal.hpp>
+#include <ctlsign/trustlist/show.hpp>
+
+namespace ctlsign::cli {
+
+OutputFile open_output(const std::string& path, std::size_t size, const std::vector<std::string>& inputs) {
+    if (path == "-") throw UsageError("the output cannot be -: give the path of a file");
+    for (const std::string& input : inputs) {
+        if (same_file(path, input))
+            throw UsageError(fmt::format("{} is an input: the output must be another file", path));
+    }
+    return OutputFile::open(path, size);
+}
+
+void report_signed(const std::string& path, ByteView octets, Format format) {
+    const Checksums sums = checksums(octets);
+    if (format == Format::AsJson) {
+        print_json({{"file", path}, {"length", octets.size()}, {"md5", sums.md5}, {"sha1", sums.sha1}});
+    } else {
+        print(fmt::format("{}: {} octets, {}(MD5) {}(SHA1)\n", path, octets.size(), sums.md5, sums.sha1));
+    }
+}
+
+}  // namespace ctlsign::cli

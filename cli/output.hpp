@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <cli/command.hpp>
+#include <ctlsign/files/store.hpp>
+
+namespace ctlsign::cli {
+
+/// The file that -o names, checked as far as that goes before a PIN is asked for. Throws UsageError when it
+/// is one of INPUTS or standard output, and what OutputFile::open throws.
+OutputFile open_output(const std::string& path, std::size_t size, const std::vector<std::string>& inputs);
+
+/// What was written, with the checksums that phones show.
+void report_signed(const std::string& path, ByteView octets, Format format);
+
+}  // namespace ctlsign::cli

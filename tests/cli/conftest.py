@@ -1,0 +1,41 @@
+"""The program under test, and the vectors. CTest says where the program is (CTLSIGN_PROGRAM)."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PROGRAM = os.environ["CTLSIGN_PROGRAM"]
+DATA = Path(__file__).resolve().parent.parent / "data"
+KRAKOW, OPEN_TOOLS = DATA / "krakow", DATA / "open-tools"
+LISTS = sorted(KRAKOW.glob("*.tlv")) + sorted(OPEN_TOOLS.glob("*.tlv"))
+# What a person's shell may hold, and a test must not depend on.
+STRANGERS = ("SOURCE_DATE_EPOCH", "NO_COLOR", "SOFTHSM2_CONF", "TZ", "CTLSIGN_VIRTUAL_TOKENS")
+
+
+class Result:
+    def __init__(self, done):
+        self.code, self.bytes = done.returncode, done.stdout
+        self.out, self.err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+
+    def __repr__(self):
+        return f"exit {self.code}\n--- out\n{self.out}\n--- err\n{self.err}"
+
+
+@pytest.fixture
+def ctlsign(tmp_path):
+    """Runs the program in the test's folder. expect is the exit code; an error is one line on standard error."""
+
+    def run(*arguments, expect=0, stdin=None, env=None, **options):
+        environment = {k: v for k, v in os.environ.items() if k not in STRANGERS} | (env or {})
+        done = subprocess.run([PROGRAM, *map(str, arguments)], input=stdin, capture_output=True, check=False,
+                              cwd=tmp_path, env=environment, timeout=120, **options)
+        result = Result(done)
+        assert result.code == expect, result
+        if expect > 1:
+            errors = [line for line in result.err.splitlines() if line.startswith("ctlsign: error: ")]
+            assert len(errors) >= 1, result
+        return result
+
+    return run

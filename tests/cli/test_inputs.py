@@ -1,0 +1,85 @@
+"""Whatever file a person has: the right answer, or a clear line and the right exit."""
+
+import os
+
+import pytest
+from conftest import KRAKOW, LISTS, OPEN_TOOLS
+
+READERS = ["show", "verify"]
+
+
+@pytest.mark.parametrize("command", READERS)
+@pytest.mark.parametrize("name, octets, code, words", [
+    ("empty.tlv", b"", 3, "empty"),
+    ("cert.pem", (KRAKOW / "certificates/CAPF-e41e7d87.pem").read_bytes(), 3, "PEM"),
+    ("phone.xml", b"<device/>\n", 3, "XML"),
+    ("cert.der", b"\x30\x82\x01\x00rest", 3, "DER"),
+    ("text.txt", b"hello", 3, "malformed"),
+    ("zeros", bytes(5000), 3, "malformed"),
+])
+def test_files_of_another_kind(ctlsign, tmp_path, command, name, octets, code, words):
+    (tmp_path / name).write_bytes(octets)
+    for result in (ctlsign(command, name, expect=code), ctlsign(command, "-", stdin=octets, expect=code)):
+        assert words in result.err, result
+        assert len(result.err.splitlines()) == 1
+        assert result.out == ""
+    assert name in ctlsign(command, name, expect=code).err
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_a_folder(ctlsign, tmp_path, command):
+    assert "Is a directory" in ctlsign(command, tmp_path, expect=6).err
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_an_unreadable_file(ctlsign, tmp_path, command):
+    path = tmp_path / "secret.tlv"
+    path.write_bytes(LISTS[0].read_bytes())
+    path.chmod(0)
+    if os.geteuid() != 0:
+        result = ctlsign(command, path, expect=6)
+    else:
+        for folder in (tmp_path, *tmp_path.parents):
+            if folder.name.startswith("pytest-"):
+                folder.chmod(0o755)
+        tmp_path.chmod(0o755)
+        result = ctlsign(command, path, expect=6, user=65534, group=65534, extra_groups=[])
+    assert "Permission denied" in result.err
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_a_huge_file_is_not_read(ctlsign, tmp_path, command):
+    path = tmp_path / "huge.tlv"
+    with open(path, "wb") as file:
+        file.truncate(1 << 40)
+    result = ctlsign(command, path, expect=3)
+    assert "too large" in result.err and "16777216" in result.err
+
+
+def test_standard_input_without_end(ctlsign):
+    with open("/dev/zero", "rb") as zero:
+        import subprocess
+        from conftest import PROGRAM
+        done = subprocess.run([PROGRAM, "verify", "-"], stdin=zero, capture_output=True, check=False, timeout=60)
+    assert done.returncode == 3 and b"too large" in done.stderr
+
+
+def test_a_signed_list_in_a_sgn_file_is_a_sgn_file(ctlsign):
+    result = ctlsign("show", OPEN_TOOLS / "SEP001122334455.cnf.xml.sgn")
+    assert "SGN" in result.out and "Payload" in result.out
+
+
+@pytest.mark.parametrize("source", LISTS, ids=lambda path: path.name)
+def test_truncated_at_every_length(source, tmp_path):
+    """Exit 3 and a position, or 1 for a cut between two records: in one process per 40 cuts it would take minutes,
+    so a sample is cut here; tests/unit cuts at every length in memory."""
+    import subprocess
+    from conftest import PROGRAM
+    octets = source.read_bytes()
+    cut = tmp_path / "cut.tlv"
+    for size in sorted({*range(0, 40), *range(40, len(octets), len(octets) // 40), len(octets) - 1}):
+        cut.write_bytes(octets[:size])
+        done = subprocess.run([PROGRAM, "verify", cut], capture_output=True, check=False)
+        assert done.returncode in (1, 3), (size, done)
+        if done.returncode == 3:
+            assert len(done.stderr.splitlines()) == 1 and b"octet" in done.stderr, (size, done)
