@@ -23,6 +23,7 @@ void add_commands(CLI::App& program, Action& action) {
     add_prepare(program, action);
     add_attach(program, action);
     add_extract(program, action);
+    add_token(program, action);
     add_completion(program, action);
     add_manual(program, action);
 }

@@ -26,6 +26,7 @@ void add_diff(CLI::App& program, Action& action);
 void add_prepare(CLI::App& program, Action& action);
 void add_attach(CLI::App& program, Action& action);
 void add_extract(CLI::App& program, Action& action);
+void add_token(CLI::App& program, Action& action);
 void add_completion(CLI::App& program, Action& action);
 void add_manual(CLI::App& program, Action& action);
 

@@ -121,19 +121,29 @@ std::vector<Identity> list_identities(const Token& token) {
     return identities;
 }
 
-Token choose_token(std::span<const Token> tokens, const std::optional<Uri>& uri) {
+TokenName TokenName::parse(std::string_view text) {
+    return Uri::looks_like(text) ? TokenName(Uri::parse(text)) : TokenName(text);
+}
+
+bool TokenName::matches(const Token& token) const {
+    return uri_ ? uri_->matches(token) : token.info().serial == text_ || token.info().label == text_;
+}
+
+std::string TokenName::to_text() const {
+    return uri_ ? uri_->to_text() : text_;
+}
+
+Token choose_token(std::span<const Token> tokens, const std::optional<TokenName>& name) {
     std::vector<Token> matching;
     std::ranges::copy_if(tokens, std::back_inserter(matching),
-                         [&](const Token& t) { return !uri || uri->matches(t); });
+                         [&](const Token& t) { return !name || name->matches(t); });
     if (matching.size() == 1) return std::move(matching.front());
+    const std::string wanted = name ? name->to_text() : "";
     if (matching.empty()) {
-        throw Error(Errc::NoToken, "choosing a token", uri ? uri->to_text() : "",
-                    tokens.empty()
-                        ? "no token is plugged in"
-                        : "plugged in: " + join(tokens, [](const Token& t) { return hint_for(t); }));
+        throw Error(Errc::NoToken, "choosing a token", wanted,
+                    tokens.empty() ? "no token is plugged in" : "plugged in: " + join(tokens, hint_for));
     }
-    throw Error(Errc::SeveralTokens, "choosing a token", uri ? uri->to_text() : "",
-                "name one of: " + join(matching, [](const Token& t) { return hint_for(t); }));
+    throw Error(Errc::SeveralTokens, "choosing a token", wanted, "name one of: " + join(matching, hint_for));
 }
 
 static Identity stand_in_identity(const Token& token, const Uri* uri, const Certificate& certificate) {

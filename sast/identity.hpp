@@ -4,6 +4,8 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <pkcs11/session.hpp>
@@ -41,9 +43,27 @@ std::vector<pkcs11::Token> list_tokens(std::span<const std::shared_ptr<pkcs11::M
 /// The certificates on TOKEN that RSA or EC keys go with, without login. Throws CK_RV.
 std::vector<Identity> list_identities(const pkcs11::Token& token);
 
-/// The one token that URI (any when absent) means. Throws Errc::NoToken, or Errc::SeveralTokens with serial,
+/// What names a token: a PKCS#11 URI, or its label or serial number as it stands.
+class TokenName {
+  public:
+    /// TEXT is a URI when it begins with "pkcs11:". Throws what Uri::parse throws.
+    static TokenName parse(std::string_view text);
+    // NOLINTNEXTLINE(google-explicit-constructor): a URI is such a name
+    TokenName(pkcs11::Uri uri) : uri_(std::move(uri)) {}
+
+    bool matches(const pkcs11::Token& token) const;
+    const std::optional<pkcs11::Uri>& uri() const noexcept { return uri_; }
+    std::string to_text() const;
+
+  private:
+    explicit TokenName(std::string_view text) : text_(text) {}
+    std::optional<pkcs11::Uri> uri_;
+    std::string text_;
+};
+
+/// The one token that NAME (any when absent) means. Throws Errc::NoToken, or Errc::SeveralTokens with serial,
 /// label and slot of each. No login, no PIN.
-pkcs11::Token choose_token(std::span<const pkcs11::Token> tokens, const std::optional<pkcs11::Uri>& uri);
+pkcs11::Token choose_token(std::span<const pkcs11::Token> tokens, const std::optional<TokenName>& name);
 
 /// The one identity on TOKEN that URI means. STAND_IN takes the place of a certificate that the token does
 /// not hold; it is checked against the token's public keys where they can be seen. Throws

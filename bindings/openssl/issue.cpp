@@ -114,29 +114,41 @@ sast::Certificate issue_self_signed(const TokenKey& key, const CertificateTerms&
     return finish(certificate.get(), key.get(), terms.digest);
 }
 
-sast::Certificate issue_for_request(ByteView request_der, std::string_view issuer_pem,
-                                    const CertificateTerms& terms) {
+struct Issuer::Impl {
+    KeyPtr key;
+    CertificatePtr certificate;
+};
+
+Issuer::Issuer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Issuer::Issuer(Issuer&&) noexcept = default;
+Issuer& Issuer::operator=(Issuer&&) noexcept = default;
+Issuer::~Issuer() = default;
+
+Issuer Issuer::decode_pem(std::string_view pem) {
+    // No passphrase is asked for here: an encrypted key gives no answer instead of a prompt.
+    const auto no_passphrase = [](char*, int, int, void*) { return -1; };
+    auto impl = std::make_unique<Impl>();
+    impl->key.reset(PEM_read_bio_PrivateKey(open_text(pem).get(), nullptr, no_passphrase, nullptr));
+    require(impl->key != nullptr, "reading the issuer", sast::Errc::MalformedKey,
+            "a PEM with its private key, not encrypted, is needed");
+    impl->certificate.reset(PEM_read_bio_X509(open_text(pem).get(), nullptr, no_passphrase, nullptr));
+    require(impl->certificate != nullptr, "reading the issuer", sast::Errc::MalformedCertificate,
+            "its certificate is not in the PEM");
+    require(X509_check_private_key(impl->certificate.get(), impl->key.get()) == 1, "reading the issuer",
+            sast::Errc::KeyMismatch, "");
+    return Issuer(std::move(impl));
+}
+
+sast::Certificate Issuer::issue(ByteView request_der, const CertificateTerms& terms) const {
     const unsigned char* at = request_der.data();
     const RequestPtr request(d2i_X509_REQ(nullptr, &at, static_cast<long>(request_der.size())));
     const KeyPtr subject_key(request ? X509_REQ_get_pubkey(request.get()) : nullptr);
     require(subject_key && X509_REQ_verify(request.get(), subject_key.get()) == 1,
             "reading a certificate request", sast::Errc::MalformedKey, "it is not signed by its own key");
-    // No passphrase is asked for here: an encrypted key gives no answer instead of a prompt.
-    const auto no_passphrase = [](char*, int, int, void*) { return -1; };
-    const KeyPtr issuer_key(
-        PEM_read_bio_PrivateKey(open_text(issuer_pem).get(), nullptr, no_passphrase, nullptr));
-    require(issuer_key != nullptr, "reading the issuer", sast::Errc::MalformedKey,
-            "a PEM with its private key, not encrypted, is needed");
-    const CertificatePtr issuer(
-        PEM_read_bio_X509(open_text(issuer_pem).get(), nullptr, no_passphrase, nullptr));
-    require(issuer != nullptr, "reading the issuer", sast::Errc::MalformedCertificate,
-            "its certificate is not in the PEM");
-    require(X509_check_private_key(issuer.get(), issuer_key.get()) == 1, "reading the issuer",
-            sast::Errc::KeyMismatch, "");
     const CertificatePtr certificate =
-        make_template(X509_REQ_get_subject_name(request.get()), X509_get_subject_name(issuer.get()),
-                      subject_key.get(), terms);
-    return finish(certificate.get(), issuer_key.get(), terms.digest);
+        make_template(X509_REQ_get_subject_name(request.get()),
+                      X509_get_subject_name(impl_->certificate.get()), subject_key.get(), terms);
+    return finish(certificate.get(), impl_->key.get(), terms.digest);
 }
 
 }  // namespace ctlsign::openssl

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -24,9 +25,23 @@ Bytes make_certificate_request(const TokenKey& key, const std::string& subject, 
 /// A certificate of the token's key, signed by itself.
 sast::Certificate issue_self_signed(const TokenKey& key, const CertificateTerms& terms);
 
-/// A certificate for REQUEST (DER; its signature is checked) by an issuer's private key and certificate in
-/// PEM (not encrypted). The subject is the request's. Throws sast::Errc::MalformedKey, MalformedCertificate.
-sast::Certificate issue_for_request(ByteView request, std::string_view issuer_pem,
-                                    const CertificateTerms& terms);
+/// Who issues certificates: a private key and its certificate. Move-only.
+class Issuer {
+  public:
+    /// From PEM that holds both; the key must not be encrypted. Throws sast::Errc::MalformedKey,
+    /// MalformedCertificate, KeyMismatch.
+    static Issuer decode_pem(std::string_view pem);
+    Issuer(Issuer&&) noexcept;
+    Issuer& operator=(Issuer&&) noexcept;
+    ~Issuer();
+
+    /// A certificate for REQUEST (DER; its signature is checked). The subject is the request's.
+    sast::Certificate issue(ByteView request, const CertificateTerms& terms) const;
+
+  private:
+    struct Impl;
+    explicit Issuer(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
 
 }  // namespace ctlsign::openssl

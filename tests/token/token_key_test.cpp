@@ -101,20 +101,23 @@ TEST(Issue, SelfSignedAndByAnIssuer) {
     EXPECT_EQ(own.serial().size(), 10U);
 
     const Bytes request = make_certificate_request(key, terms.subject, Digest::Sha1);
-    const std::string issuer = testing::read_text("krakow/tokens/test-manufacturing-ca.pem") +
-                               testing::read_text("krakow/tokens/test-manufacturing-ca.key");
-    const auto issued = issue_for_request(request, issuer, terms);
+    const std::string issuer_pem = testing::read_text("krakow/tokens/test-manufacturing-ca.pem") +
+                                   testing::read_text("krakow/tokens/test-manufacturing-ca.key");
+    const Issuer issuer = Issuer::decode_pem(issuer_pem);
+    const auto issued = issuer.issue(request, terms);
     EXPECT_EQ(issued.issuer_text(),
               testing::load_certificate("krakow/tokens/test-manufacturing-ca.pem").subject_text());
     EXPECT_TRUE(equal(issued.public_key(), identity.certificate.public_key()));
 
     Bytes forged = request;
     forged.back() = static_cast<std::uint8_t>(forged.back() ^ 1U);
-    EXPECT_THROW(issue_for_request(forged, issuer, terms), Error);
-    EXPECT_THROW(issue_for_request(request, "", terms), Error);
-    EXPECT_THROW(
-        issue_for_request(request, testing::read_text("krakow/tokens/test-manufacturing-ca.pem"), terms),
-        Error);
+    EXPECT_THROW((void)issuer.issue(forged, terms), Error);
+    EXPECT_THROW(Issuer::decode_pem(""), Error);
+    EXPECT_THROW(Issuer::decode_pem(testing::read_text("krakow/tokens/test-manufacturing-ca.pem")), Error);
+    EXPECT_THROW(Issuer::decode_pem(testing::read_text("krakow/tokens/SAST-ADN008580ef.pem") +
+                                    testing::read_text("krakow/tokens/test-manufacturing-ca.key")),
+                 Error)
+        << "key and certificate of two holders";
 }
 
 TEST(Subject, IsWrittenInTheOrderGiven) {

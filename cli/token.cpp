@@ -1,0 +1,18 @@
+#include <cli/command.hpp>
+#include <cli/token.hpp>
+
+namespace ctlsign::cli {
+
+void add_token(CLI::App& program, Action& action) {
+    CLI::App& command = add_command(program, "token", "Tokens: what is plugged in, and whether it can sign",
+                                    "ctlsign token list");
+    command.require_subcommand(1);
+    add_token_list(command, action);
+    add_token_doctor(command, action);
+    add_token_ready(command, action);
+    add_token_rehearse(command, action);
+    add_token_export(command, action);
+    add_token_provision(command, action);
+}
+
+}  // namespace ctlsign::cli

@@ -1,0 +1,98 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <openssl/ui.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <stdexcept>
+
+#include <cli/exit_code.hpp>
+#include <cli/terminal.hpp>
+#include <cli/token_access.hpp>
+#include <sast/error.hpp>
+
+namespace ctlsign::cli {
+
+namespace {
+
+// Asks on the terminal, without echo.
+class Prompt final : public sast::PinSource {
+  public:
+    pkcs11::Pin ask(const sast::PinRequest& request) override {
+        // Without a terminal OpenSSL would read standard input, which may be a trust list.
+        const int terminal = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+        if (terminal < 0) {
+            throw Error(sast::Errc::PinNeeded, "asking for the PIN", request.subject,
+                        "there is no terminal to ask on; use --pin-source env:NAME, file:PATH or fd:N");
+        }
+        close(terminal);
+        const bool passphrase = request.kind == sast::PinRequest::Kind::Passphrase;
+        const std::string state = request.state == pkcs11::PinState::Good
+                                      ? std::string()
+                                      : fmt::format(" ({})", to_text(request.state));
+        const std::string prompt =
+            fmt::format("{} of {}{}: ", passphrase ? "Passphrase" : "PIN", request.subject, state);
+        std::array<char, pkcs11::Pin::kMaxSize + 1> buffer{};
+        const int failed =
+            UI_UTIL_read_pw_string(buffer.data(), static_cast<int>(buffer.size()), prompt.c_str(), 0);
+        pkcs11::Pin pin;
+        if (failed == 0) pin = pkcs11::Pin::take({buffer.data(), std::strlen(buffer.data())});
+        pkcs11::wipe_memory(buffer);
+        if (pin.empty())
+            throw Error(sast::Errc::PinNeeded, "asking for the PIN", request.subject, "nothing was entered");
+        return pin;
+    }
+    void look_at_reader(const sast::PinRequest& request) override {
+        print_note(fmt::format("{}: enter the PIN at the reader", request.subject));
+    }
+};
+
+}  // namespace
+
+void add_module_option(CLI::App& command, TokenOptions& options) {
+    command
+        .add_option("--module", options.module,
+                    "PKCS#11 module; default: CTLSIGN_MODULE, else what p11-kit has configured")
+        ->type_name("PATH")
+        ->envname("CTLSIGN_MODULE");
+}
+
+void add_token_options(CLI::App& command, TokenOptions& options) {
+    add_module_option(command, options);
+    command
+        .add_option("--pin-source", options.pin_source,
+                    "Where the PIN comes from: prompt, env:NAME, file:PATH or fd:N; default: prompt")
+        ->type_name("SOURCE");
+    command.add_flag_callback(
+        "--use-final-try", [&options] { options.final_try = pkcs11::FinalTry::Spend; },
+        "Spend the last try before the token locks");
+}
+
+Plugged find_tokens(const TokenOptions& options, const std::optional<pkcs11::Uri>& uri) {
+    std::vector<pkcs11::Module::Failure> failures;
+    Plugged plugged;
+    plugged.modules = sast::open_modules(options.module, uri, failures);
+    for (const auto& failure : failures) print_warning(fmt::format("module left out: {}", failure.reason));
+    plugged.tokens = sast::list_tokens(plugged.modules);
+    return plugged;
+}
+
+pkcs11::Token find_token(const TokenOptions& options, const std::string& text) {
+    const auto name = sast::TokenName::parse(text);
+    return sast::choose_token(find_tokens(options, name.uri()).tokens, name);
+}
+
+std::unique_ptr<sast::PinSource> make_pins(const TokenOptions& options,
+                                           const std::optional<pkcs11::Uri>& uri) {
+    std::optional<std::string> source = options.pin_source;
+    if (!source && uri) source = uri->pin_source();
+    if (!source || *source == "prompt") return std::make_unique<Prompt>();
+    try {
+        return sast::make_pin_source(*source);
+    } catch (const std::invalid_argument& e) {
+        throw UsageError(e.what());
+    }
+}
+
+}  // namespace ctlsign::cli

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <CLI/App.hpp>
+#include <pkcs11/module.hpp>
+#include <pkcs11/session.hpp>
+#include <pkcs11/uri.hpp>
+#include <sast/identity.hpp>
+#include <sast/pin_source.hpp>
+
+namespace ctlsign::cli {
+
+/// What every command that uses a token takes.
+struct TokenOptions {
+    std::optional<std::string> module;      ///< --module
+    std::optional<std::string> pin_source;  ///< --pin-source
+    pkcs11::FinalTry final_try = pkcs11::FinalTry::Refuse;
+};
+/// --module PATH.
+void add_module_option(CLI::App& command, TokenOptions& options);
+/// --module, --pin-source and --use-final-try.
+void add_token_options(CLI::App& command, TokenOptions& options);
+
+/// What is plugged in, found without login.
+struct Plugged {
+    std::vector<std::shared_ptr<pkcs11::Module>> modules;
+    std::vector<pkcs11::Token> tokens;
+};
+/// Modules that p11-kit has configured and that do not start are told on standard error. Throws when the
+/// module named does not load.
+Plugged find_tokens(const TokenOptions& options, const std::optional<pkcs11::Uri>& uri);
+
+/// The token that TEXT (a URI, a label or a serial number) names. Throws as sast::choose_token does.
+pkcs11::Token find_token(const TokenOptions& options, const std::string& text);
+
+/// --pin-source, else the URI's pin-source, else a prompt on the terminal. Nothing is asked yet. Throws
+/// UsageError on a source that is none.
+std::unique_ptr<sast::PinSource> make_pins(const TokenOptions& options,
+                                           const std::optional<pkcs11::Uri>& uri);
+
+}  // namespace ctlsign::cli

@@ -1,0 +1,56 @@
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <cli/token_report.hpp>
+#include <ctlsign/trustlist/names.hpp>
+#include <pkcs11/uri.hpp>
+
+namespace ctlsign::cli {
+
+std::string date_text(std::int64_t unix_seconds) {
+    return fmt::format("{:%Y-%m-%d}", fmt::gmtime(static_cast<std::time_t>(unix_seconds)));
+}
+
+Json to_json(const pkcs11::Token& token) {
+    const auto& info = token.info();
+    return {{"label", info.label},
+            {"serial", info.serial},
+            {"manufacturer", info.manufacturer},
+            {"model", info.model},
+            {"hardware", info.hardware_version},
+            {"firmware", info.firmware_version},
+            {"slot", static_cast<unsigned long>(token.slot())},
+            {"module", token.module()->path()},
+            {"uri", pkcs11::Uri::of(token).to_text()},
+            {"pin", to_text(info.pin)},
+            {"pin-to-be-changed", info.pin_to_be_changed},
+            {"login-required", info.login_required},
+            {"pin-at-reader", info.protected_authentication_path}};
+}
+
+Json to_json(const sast::Identity& identity) {
+    const auto& certificate = identity.certificate;
+    return {{"subject", certificate.subject_text()},
+            {"issuer", certificate.issuer_text()},
+            {"serial", to_hex(certificate.serial())},
+            {"serial-reversed", to_hex(serial_octets(certificate.serial(), NameStyle::CtlClient))},
+            {"sast", identity.is_sast()},
+            {"key-bits", certificate.key_bits()},
+            {"key-seen", identity.evidence == sast::KeyEvidence::Seen},
+            {"id", to_hex(identity.key_id)},
+            {"label", identity.label},
+            {"not-after", date_text(certificate.not_after())}};
+}
+
+std::string describe(const sast::Identity& identity) {
+    const auto& certificate = identity.certificate;
+    const char* kind = certificate.key_kind() == sast::KeyKind::Rsa  ? "RSA"
+                       : certificate.key_kind() == sast::KeyKind::Ec ? "EC"
+                                                                     : "key of";
+    return fmt::format("{}{}, {} {} bits, valid until {}{}", identity.is_sast() ? "SAST " : "",
+                       certificate.subject_text(), kind, certificate.key_bits(),
+                       date_text(certificate.not_after()),
+                       identity.evidence == sast::KeyEvidence::Seen ? "" : ", key not seen without login");
+}
+
+}  // namespace ctlsign::cli

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <cli/json.hpp>
+#include <pkcs11/token.hpp>
+#include <sast/identity.hpp>
+
+namespace ctlsign::cli {
+
+/// What is told of a token and of who can sign with it, the same in every command.
+Json to_json(const pkcs11::Token& token);
+Json to_json(const sast::Identity& identity);
+/// One line: subject, key, end of validity.
+std::string describe(const sast::Identity& identity);
+/// "2026-03-06", in UTC.
+std::string date_text(std::int64_t unix_seconds);
+
+}  // namespace ctlsign::cli
