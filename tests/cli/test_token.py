@@ -26,6 +26,7 @@ def tokens(tmp_path, ctlsign):
     def run(*arguments, **options):
         return ctlsign(*arguments, env=env, **options)
 
+    run.module = SOFTHSM
     return run
 
 
