@@ -1,0 +1,378 @@
+#include <openssl/asn1.h>
+#include <openssl/bio.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/pkcs12.h>
+#include <openssl/provider.h>
+#include <openssl/x509.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include <sast/error.hpp>
+#include <sast/key_file.hpp>
+
+namespace ctlsign::sast {
+
+namespace {
+
+template <auto Function>
+struct Deleter {
+    template <typename T>
+    void operator()(T* object) const noexcept {
+        Function(object);
+    }
+};
+using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free>>;
+using Pkcs8Ptr = std::unique_ptr<PKCS8_PRIV_KEY_INFO, Deleter<PKCS8_PRIV_KEY_INFO_free>>;
+using SigPtr = std::unique_ptr<X509_SIG, Deleter<X509_SIG_free>>;
+using Pkcs12Ptr = std::unique_ptr<PKCS12, Deleter<PKCS12_free>>;
+using CipherPtr = std::unique_ptr<EVP_CIPHER, Deleter<EVP_CIPHER_free>>;
+using X509Ptr = std::unique_ptr<X509, Deleter<X509_free>>;
+
+[[noreturn]] void fail(Errc code, const std::string& name, std::string_view advice) {
+    ERR_clear_error();
+    throw Error(code, "reading the key in", name, advice);
+}
+
+// Octets of a key on their way from one form to the next.
+class Wiped {
+  public:
+    explicit Wiped(ByteView octets) : octets_(octets.begin(), octets.end()) {}
+    ~Wiped() { OPENSSL_cleanse(octets_.data(), octets_.size()); }
+    Wiped(const Wiped&) = delete;
+    Wiped& operator=(const Wiped&) = delete;
+    Bytes& octets() { return octets_; }
+
+  private:
+    Bytes octets_;
+};
+
+// OpenSSL's default and legacy algorithms in a context of their own: RC2-40 for an old file becomes available
+// to nobody else in the process.
+class LegacyContext {
+  public:
+    LegacyContext() : context_(OSSL_LIB_CTX_new()) {
+        if (context_ == nullptr) throw std::bad_alloc();
+        standard_ = OSSL_PROVIDER_load(context_, "default");
+        legacy_ = OSSL_PROVIDER_load(context_, "legacy");
+        ERR_clear_error();  // a system without the legacy module reads all but old files
+    }
+    ~LegacyContext() {
+        if (legacy_ != nullptr) OSSL_PROVIDER_unload(legacy_);
+        if (standard_ != nullptr) OSSL_PROVIDER_unload(standard_);
+        OSSL_LIB_CTX_free(context_);
+    }
+    LegacyContext(const LegacyContext&) = delete;
+    LegacyContext& operator=(const LegacyContext&) = delete;
+
+    OSSL_LIB_CTX* get() const { return context_; }
+
+    /// Tells a wrong passphrase from an algorithm that is missing, by what OpenSSL has just complained about.
+    [[noreturn]] void fail_to_decrypt(const std::string& name) const {
+        while (const unsigned long code = ERR_get_error()) {
+            const int reason = ERR_GET_REASON(code);
+            const bool missing =
+                reason == ERR_R_UNSUPPORTED ||
+                (ERR_GET_LIB(code) == ERR_LIB_EVP &&
+                 (reason == EVP_R_UNKNOWN_PBE_ALGORITHM || reason == EVP_R_UNSUPPORTED_CIPHER ||
+                  reason == EVP_R_UNSUPPORTED_ALGORITHM || reason == EVP_R_UNSUPPORTED_PRF));
+            if (missing) {
+                fail(Errc::MalformedKey, name,
+                     legacy_ == nullptr
+                         ? "it is encrypted in an old way, and OpenSSL's legacy module is not installed"
+                         : "OpenSSL does not have the way it is encrypted");
+            }
+        }
+        fail(Errc::WrongPassphrase, name, "nothing was changed; start again with the right one");
+    }
+
+  private:
+    OSSL_LIB_CTX* context_;
+    OSSL_PROVIDER* standard_ = nullptr;
+    OSSL_PROVIDER* legacy_ = nullptr;
+};
+
+PrivateKey decode_info(const PKCS8_PRIV_KEY_INFO* info, const std::string& name) {
+    unsigned char* der = nullptr;
+    const int size = i2d_PKCS8_PRIV_KEY_INFO(info, &der);
+    if (size <= 0) fail(Errc::MalformedKey, name, "");
+    Wiped octets({der, static_cast<std::size_t>(size)});
+    OPENSSL_clear_free(der, static_cast<std::size_t>(size));
+    return PrivateKey::decode(octets.octets(), name);
+}
+
+// What the bags of a PKCS#12 file hold (RFC 7292, 4.2).
+class BagReader {
+  public:
+    BagReader(const std::string& name, std::optional<std::string_view> passphrase,
+              const LegacyContext& context)
+        : name_(name), passphrase_(passphrase), context_(context) {}
+
+    void read(const PKCS12* pfx) {
+        STACK_OF(PKCS7)* safes = PKCS12_unpack_authsafes(pfx);
+        if (safes == nullptr) fail(Errc::MalformedKey, name_, "a PKCS#12 file without contents");
+        const std::unique_ptr<STACK_OF(PKCS7), FreeSafes> owner(safes);
+        for (int i = 0; i < sk_PKCS7_num(safes); ++i) read_safe(sk_PKCS7_value(safes, i));
+    }
+
+    /// Those that name their key come first.
+    std::vector<Certificate> take_certificates() {
+        std::ranges::move(others_, std::back_inserter(with_key_));
+        return std::move(with_key_);
+    }
+    std::optional<PrivateKey> take_key() { return std::move(key_); }
+
+  private:
+    struct FreeSafes {
+        void operator()(STACK_OF(PKCS7) * safes) const noexcept { sk_PKCS7_pop_free(safes, PKCS7_free); }
+    };
+    struct FreeBags {
+        void operator()(STACK_OF(PKCS12_SAFEBAG) * bags) const noexcept {
+            sk_PKCS12_SAFEBAG_pop_free(bags, PKCS12_SAFEBAG_free);
+        }
+    };
+
+    void read_safe(PKCS7* safe) {
+        const bool encrypted = PKCS7_type_is_encrypted(safe);
+        if (encrypted && !passphrase_) return;
+        const std::unique_ptr<STACK_OF(PKCS12_SAFEBAG), FreeBags> bags(
+            encrypted
+                ? PKCS12_unpack_p7encdata(safe, passphrase_->data(), static_cast<int>(passphrase_->size()))
+            : PKCS7_type_is_data(safe) ? PKCS12_unpack_p7data(safe)
+                                       : nullptr);
+        if (!bags && encrypted) context_.fail_to_decrypt(name_);
+        if (!bags) fail(Errc::MalformedKey, name_, "a part of this PKCS#12 file cannot be read");
+        read_bags(bags.get());
+    }
+
+    void read_bags(const STACK_OF(PKCS12_SAFEBAG) * bags) {
+        for (int i = 0; i < sk_PKCS12_SAFEBAG_num(bags); ++i) {
+            const PKCS12_SAFEBAG* bag = sk_PKCS12_SAFEBAG_value(bags, i);
+            switch (PKCS12_SAFEBAG_get_nid(bag)) {
+                case NID_keyBag:
+                    keep_key(PKCS12_SAFEBAG_get0_p8inf(bag));
+                    break;
+                case NID_pkcs8ShroudedKeyBag:
+                    read_shrouded(bag);
+                    break;
+                case NID_certBag:
+                    read_certificate(bag);
+                    break;
+                case NID_safeContentsBag:
+                    read_bags(PKCS12_SAFEBAG_get0_safes(bag));
+                    break;
+                default:
+                    break;
+            }
+        }
+    }
+
+    void read_shrouded(const PKCS12_SAFEBAG* bag) {
+        if (!passphrase_) return;
+        const Pkcs8Ptr info(PKCS12_decrypt_skey_ex(
+            bag, passphrase_->data(), static_cast<int>(passphrase_->size()), context_.get(), nullptr));
+        if (!info) context_.fail_to_decrypt(name_);
+        keep_key(info.get());
+    }
+
+    void keep_key(const PKCS8_PRIV_KEY_INFO* info) {
+        if (key_) fail(Errc::UnsupportedKey, name_, "it holds more than one private key");
+        key_ = decode_info(info, name_);
+    }
+
+    void read_certificate(const PKCS12_SAFEBAG* bag) {
+        if (PKCS12_SAFEBAG_get_bag_nid(bag) != NID_x509Certificate) return;
+        const X509Ptr certificate(PKCS12_SAFEBAG_get1_cert(bag));
+        unsigned char* der = nullptr;
+        const int size = certificate ? i2d_X509(certificate.get(), &der) : 0;
+        if (size <= 0) fail(Errc::MalformedKey, name_, "a certificate in this PKCS#12 file cannot be read");
+        const Bytes octets(der, der + size);
+        OPENSSL_free(der);
+        const bool names_key = PKCS12_SAFEBAG_get0_attr(bag, NID_localKeyID) != nullptr;
+        (names_key ? with_key_ : others_).push_back(Certificate::decode(octets));
+    }
+
+    const std::string& name_;
+    std::optional<std::string_view> passphrase_;
+    const LegacyContext& context_;
+    std::vector<Certificate> with_key_, others_;
+    std::optional<PrivateKey> key_;
+};
+
+Pkcs12Ptr parse_pkcs12(ByteView content, const LegacyContext& context) {
+    PKCS12* pfx = PKCS12_init_ex(NID_pkcs7_data, context.get(), nullptr);
+    if (pfx == nullptr) throw std::bad_alloc();
+    const unsigned char* at = content.data();
+    // On failure d2i frees what it was given.
+    return Pkcs12Ptr(d2i_PKCS12(&pfx, &at, static_cast<long>(content.size())));
+}
+
+}  // namespace
+
+void PrivateKey::Free::operator()(evp_pkey_st* key) const noexcept {
+    EVP_PKEY_free(key);
+}
+
+PrivateKey PrivateKey::decode(ByteView der, const std::string& name) {
+    const unsigned char* at = der.data();
+    EVP_PKEY* key = d2i_AutoPrivateKey(nullptr, &at, static_cast<long>(der.size()));
+    if (key == nullptr) fail(Errc::MalformedKey, name, "");
+    PrivateKey owner(key);
+    if (EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA) {
+        fail(Errc::UnsupportedKey, name, "only RSA keys sign trust lists");
+    }
+    return owner;
+}
+
+Bytes PrivateKey::public_key() const {
+    unsigned char* der = nullptr;
+    const int size = i2d_PublicKey(key_.get(), &der);
+    if (size <= 0) throw std::bad_alloc();
+    Bytes octets(der, der + size);
+    OPENSSL_free(der);
+    return octets;
+}
+
+std::optional<Bytes> PrivateKey::find_signature(Digest digest, ByteView message) const {
+    const EVP_MD* md = digest == Digest::Sha1     ? EVP_sha1()
+                       : digest == Digest::Sha256 ? EVP_sha256()
+                                                  : EVP_sha512();
+    const std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>> context(EVP_MD_CTX_new());
+    if (!context) throw std::bad_alloc();
+    Bytes signature(static_cast<std::size_t>(EVP_PKEY_get_size(key_.get())));
+    std::size_t size = signature.size();
+    // RSA keys sign with PKCS#1 v1.5 padding unless told otherwise.
+    if (EVP_DigestSignInit(context.get(), nullptr, md, nullptr, key_.get()) != 1 ||
+        EVP_DigestSign(context.get(), signature.data(), &size, message.data(), message.size()) != 1) {
+        ERR_clear_error();
+        return std::nullopt;
+    }
+    signature.resize(size);
+    return signature;
+}
+
+KeyFile KeyFile::decode(ByteView content, const std::string& name) {
+    if (content.empty()) fail(Errc::MalformedKey, name, "it is empty");
+    if (content.size() > std::numeric_limits<int>::max()) fail(Errc::MalformedKey, name, "it is too large");
+    constexpr std::uint8_t kSequence = 0x30;  // all DER of interest begins so, and no PEM does
+    return content.front() == kSequence ? decode_pkcs12(content, name) : decode_pem(content, name);
+}
+
+KeyFile KeyFile::decode_pem(ByteView content, const std::string& name) {
+    KeyFile file;
+    file.name_ = name;
+    file.certificates_ = Certificate::decode_pem(as_text(content));
+    const BioPtr in(BIO_new_mem_buf(content.data(), static_cast<int>(content.size())));
+    if (!in) throw std::bad_alloc();
+    bool any_block = false;
+    while (!file.key_ && file.locked_.empty()) {
+        char* label = nullptr;
+        char* header = nullptr;
+        unsigned char* data = nullptr;
+        long size = 0;
+        if (PEM_read_bio(in.get(), &label, &header, &data, &size) != 1) break;
+        any_block = true;
+        const std::string_view kind = label;
+        Wiped body({data, static_cast<std::size_t>(size)});
+        OPENSSL_clear_free(data, static_cast<std::size_t>(size));
+        file.header_ = header;
+        const bool pkcs8 = kind == PEM_STRING_PKCS8;
+        const bool key = pkcs8 || kind.ends_with("PRIVATE KEY");
+        const bool encrypted = pkcs8 || file.header_.find("ENCRYPTED") != std::string::npos;
+        OPENSSL_free(label);
+        OPENSSL_free(header);
+        if (!key) continue;
+        if (encrypted) {
+            file.kind_ = pkcs8 ? Kind::Pkcs8 : Kind::Traditional;
+            file.locked_ = body.octets();
+        } else {
+            file.key_ = PrivateKey::decode(body.octets(), name);
+        }
+    }
+    ERR_clear_error();
+    if (file.key_ || !file.locked_.empty()) return file;
+    if (any_block) fail(Errc::NoKey, name, "it holds no private key; name the file of the key");
+    fail(Errc::MalformedKey, name, "neither PEM nor PKCS#12");
+}
+
+KeyFile KeyFile::decode_pkcs12(ByteView content, const std::string& name) {
+    const LegacyContext context;
+    const Pkcs12Ptr pfx = parse_pkcs12(content, context);
+    if (!pfx) fail(Errc::MalformedKey, name, "neither PEM nor PKCS#12");
+    KeyFile file;
+    file.kind_ = Kind::Pkcs12;
+    file.name_ = name;
+    // An empty passphrase is written in two ways.
+    std::optional<std::string_view> passphrase;
+    if (PKCS12_mac_present(pfx.get()) == 1) {
+        if (PKCS12_verify_mac(pfx.get(), nullptr, 0) == 1) passphrase.emplace();
+        if (!passphrase && PKCS12_verify_mac(pfx.get(), "", 0) == 1) passphrase.emplace("");
+        ERR_clear_error();
+    }
+    BagReader bags(name, passphrase, context);
+    bags.read(pfx.get());
+    file.certificates_ = bags.take_certificates();
+    file.key_ = bags.take_key();
+    if (!file.key_) {
+        if (passphrase) fail(Errc::NoKey, name, "it holds no private key");
+        file.locked_.assign(content.begin(), content.end());
+    }
+    return file;
+}
+
+void KeyFile::unlock(std::string_view passphrase) {
+    const LegacyContext context;
+    const int passphrase_size = static_cast<int>(passphrase.size());
+    if (kind_ == Kind::Pkcs12) {
+        const Pkcs12Ptr pfx = parse_pkcs12(locked_, context);
+        if (PKCS12_mac_present(pfx.get()) == 1 &&
+            PKCS12_verify_mac(pfx.get(), passphrase.data(), passphrase_size) != 1) {
+            context.fail_to_decrypt(name_);
+        }
+        BagReader bags(name_, passphrase, context);
+        bags.read(pfx.get());
+        certificates_ = bags.take_certificates();
+        key_ = bags.take_key();
+        if (!key_) fail(Errc::NoKey, name_, "it holds no private key");
+    } else if (kind_ == Kind::Pkcs8) {
+        const unsigned char* at = locked_.data();
+        const SigPtr encrypted(d2i_X509_SIG(nullptr, &at, static_cast<long>(locked_.size())));
+        if (!encrypted) fail(Errc::MalformedKey, name_, "");
+        const Pkcs8Ptr info(
+            PKCS8_decrypt_ex(encrypted.get(), passphrase.data(), passphrase_size, context.get(), nullptr));
+        if (!info) context.fail_to_decrypt(name_);
+        key_ = decode_info(info.get(), name_);
+    } else {
+        EVP_CIPHER_INFO cipher{};
+        std::string header = header_;  // read in place
+        if (PEM_get_EVP_CIPHER_INFO(header.data(), &cipher) != 1) context.fail_to_decrypt(name_);
+        const CipherPtr fetched(
+            EVP_CIPHER_fetch(context.get(), EVP_CIPHER_get0_name(cipher.cipher), nullptr));
+        if (!fetched) context.fail_to_decrypt(name_);
+        cipher.cipher = fetched.get();
+        Wiped body(locked_);
+        long size = static_cast<long>(locked_.size());
+        const auto give = [](char* buffer, int limit, int, void* from) {
+            const auto& text = *static_cast<const std::string_view*>(from);
+            const auto count = std::min(text.size(), static_cast<std::size_t>(limit));
+            std::copy_n(text.begin(), count, buffer);
+            return static_cast<int>(count);
+        };
+        if (PEM_do_header(&cipher, body.octets().data(), &size, give, &passphrase) != 1) {
+            context.fail_to_decrypt(name_);
+        }
+        try {
+            key_ = PrivateKey::decode(ByteView(body.octets()).first(static_cast<std::size_t>(size)), name_);
+        } catch (const Error& e) {
+            // This old format has no check: a wrong passphrase can look right until the key is read.
+            if (e.code() == Errc::MalformedKey) context.fail_to_decrypt(name_);
+            throw;
+        }
+    }
+}
+
+}  // namespace ctlsign::sast
