@@ -1,5 +1,7 @@
 #include <openssl/evp.h>
 
+#include <algorithm>
+#include <array>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -31,21 +33,50 @@ std::size_t digest_size(Digest digest) noexcept {
     return digest == Digest::Sha1 ? 20 : digest == Digest::Sha256 ? 32 : 64;
 }
 
-Bytes compute_digest(Digest digest, std::span<const ByteView> parts) {
-    const EVP_MD* md = digest == Digest::Sha1     ? EVP_sha1()
-                       : digest == Digest::Sha256 ? EVP_sha256()
-                                                  : EVP_sha512();
+// Fetched once, for good: EVP_sha1() and its like are looked up again for every digest.
+static const EVP_MD* fetched(Digest digest) {
+    static const std::array<const EVP_MD*, 3> all{EVP_MD_fetch(nullptr, "SHA1", nullptr),
+                                                  EVP_MD_fetch(nullptr, "SHA256", nullptr),
+                                                  EVP_MD_fetch(nullptr, "SHA512", nullptr)};
+    return all.at(static_cast<std::size_t>(digest) - 1);
+}
+
+// Behind HEAD comes the digest of the parts.
+static Bytes append_digest(ByteView head, Digest digest, std::span<const ByteView> parts) {
+    const EVP_MD* md = fetched(digest);
     const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
     if (!context) throw std::bad_alloc();
-    Bytes value(digest_size(digest));
+    Bytes value(head.size() + digest_size(digest));
+    std::ranges::copy(head, value.begin());
     bool done = EVP_DigestInit_ex(context.get(), md, nullptr) == 1;
     for (const ByteView part : parts) {
         done = done && EVP_DigestUpdate(context.get(), part.data(), part.size()) == 1;
     }
-    if (!done || EVP_DigestFinal_ex(context.get(), value.data(), nullptr) != 1) {
+    if (!done || EVP_DigestFinal_ex(context.get(), value.data() + head.size(), nullptr) != 1) {
         throw std::runtime_error("OpenSSL refuses to compute " + std::string(to_text(digest)));
     }
     return value;
+}
+
+Bytes compute_digest(Digest digest, std::span<const ByteView> parts) {
+    return append_digest({}, digest, parts);
+}
+
+// DER of DigestInfo up to the digest (RFC 8017, 9.2, note 1).
+static ByteView digest_info_head(Digest digest) {
+    static constexpr std::uint8_t kSha1[] = {0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e,
+                                             0x03, 0x02, 0x1a, 0x05, 0x00, 0x04, 0x14};
+    static constexpr std::uint8_t kSha256[] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
+                                               0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20};
+    static constexpr std::uint8_t kSha512[] = {0x30, 0x51, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
+                                               0x65, 0x03, 0x04, 0x02, 0x03, 0x05, 0x00, 0x04, 0x40};
+    return digest == Digest::Sha1     ? ByteView(kSha1)
+           : digest == Digest::Sha256 ? ByteView(kSha256)
+                                      : ByteView(kSha512);
+}
+
+Bytes compute_digest_info(Digest digest, std::span<const ByteView> parts) {
+    return append_digest(digest_info_head(digest), digest, parts);
 }
 
 }  // namespace ctlsign

@@ -20,5 +20,7 @@ std::optional<Digest> find_digest(std::string_view text) noexcept;
 std::size_t digest_size(Digest digest) noexcept;
 /// The digest of the parts, one behind the other.
 Bytes compute_digest(Digest digest, std::span<const ByteView> parts);
+/// The same as DER of DigestInfo (RFC 8017, 9.2): what RSASSA-PKCS1-v1_5 pads and signs.
+Bytes compute_digest_info(Digest digest, std::span<const ByteView> parts);
 
 }  // namespace ctlsign

@@ -92,25 +92,9 @@ MechanismPlan plan_signature(Digest digest, unsigned key_bits, std::span<const M
     return plan;
 }
 
-// DER of DigestInfo up to the digest (RFC 8017, 9.2, note 1).
-static ByteView digest_info_head(Digest digest) {
-    static constexpr std::uint8_t kSha1[] = {0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e,
-                                             0x03, 0x02, 0x1a, 0x05, 0x00, 0x04, 0x14};
-    static constexpr std::uint8_t kSha256[] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
-                                               0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20};
-    static constexpr std::uint8_t kSha512[] = {0x30, 0x51, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
-                                               0x65, 0x03, 0x04, 0x02, 0x03, 0x05, 0x00, 0x04, 0x40};
-    return digest == Digest::Sha1     ? ByteView(kSha1)
-           : digest == Digest::Sha256 ? ByteView(kSha256)
-                                      : ByteView(kSha512);
-}
-
 Bytes encode_input(SignatureStep step, Digest digest, ByteView message, std::size_t modulus_size) {
     if (step.input == InputForm::Message) return Bytes(message.begin(), message.end());
-    const ByteView head = digest_info_head(digest);
-    Bytes info(head.begin(), head.end());
-    const Bytes value = compute_digest(digest, {{message}});
-    info.insert(info.end(), value.begin(), value.end());
+    Bytes info = compute_digest_info(digest, {{message}});
     if (step.input == InputForm::DigestInfo) return info;
     // EMSA-PKCS1-v1_5: 00 01 FF..FF 00 DigestInfo, with at least eight FF.
     if (modulus_size < info.size() + 11) {

@@ -6,6 +6,7 @@
 #include <openssl/x509.h>
 
 #include <bit>
+#include <chrono>
 #include <limits>
 #include <memory>
 
@@ -78,28 +79,23 @@ std::int64_t read_time(const Element& element) {
     const bool utc = element.tag == kUtcTime;
     if (!utc && element.tag != kGeneralizedTime) malformed(element.begin, "a time");
     // RFC 5280, 4.1.2.5: YYMMDDHHMMSSZ or YYYYMMDDHHMMSSZ, nothing else.
-    const std::string_view text = as_text(element.content);
+    const ByteView text = element.content;
     const std::size_t year_digits = utc ? 2 : 4;
     if (text.size() != year_digits + 11 || text.back() != 'Z') malformed(element.begin, "a time in UTC");
-    const auto number = [&](std::size_t at, std::size_t digits) {
-        int value = 0;
-        for (std::size_t i = at; i < at + digits; ++i) {
-            if (text[i] < '0' || text[i] > '9') malformed(element.begin, "a digit");
-            value = value * 10 + (text[i] - '0');
-        }
-        return value;
+    const auto two_digits = [&](std::size_t at) {
+        const unsigned tens = text[at] - unsigned{'0'}, ones = text[at + 1] - unsigned{'0'};
+        if (tens > 9 || ones > 9) malformed(element.begin, "a digit");
+        return static_cast<int>(tens * 10 + ones);
     };
-    int year = number(0, year_digits);
-    if (utc) year += year < 50 ? 2000 : 1900;
-    const int month = number(year_digits, 2), day = number(year_digits + 2, 2);
-    if (month < 1 || month > 12 || day < 1 || day > 31) malformed(element.begin, "a date");
-    // Days since 1970-01-01 in the proleptic Gregorian calendar, with years that begin in March.
-    const std::int64_t y = month <= 2 ? year - 1 : year;
-    const std::int64_t m = month <= 2 ? month + 9 : month - 3;
-    const std::int64_t days =
-        365 * y + (y >= 0 ? y : y - 3) / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
-    return days * 86400 + number(year_digits + 4, 2) * 3600 + number(year_digits + 6, 2) * 60 +
-           number(year_digits + 8, 2);
+    const std::size_t at = year_digits - 2;
+    const int century = utc ? (two_digits(at) < 50 ? 20 : 19) : two_digits(0);
+    const std::chrono::year_month_day date{std::chrono::year(century * 100 + two_digits(at)),
+                                           std::chrono::month(static_cast<unsigned>(two_digits(at + 2))),
+                                           std::chrono::day(static_cast<unsigned>(two_digits(at + 4)))};
+    if (!date.ok()) malformed(element.begin, "a date");
+    const std::chrono::sys_seconds day{std::chrono::sys_days(date)};
+    return day.time_since_epoch().count() + two_digits(at + 6) * 3600 + two_digits(at + 8) * 60 +
+           two_digits(at + 10);
 }
 
 // Bits of an unsigned big-endian number.

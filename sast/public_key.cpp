@@ -6,6 +6,7 @@
 
 #include <new>
 #include <string_view>
+#include <utility>
 
 #include <sast/error.hpp>
 #include <sast/public_key.hpp>
@@ -14,6 +15,10 @@ namespace ctlsign::sast {
 
 void PublicKey::Free::operator()(evp_pkey_st* key) const noexcept {
     EVP_PKEY_free(key);
+}
+
+void PublicKey::Free::operator()(evp_pkey_ctx_st* context) const noexcept {
+    EVP_PKEY_CTX_free(context);
 }
 
 // D2I must have read all of DER; anything behind the key is refused.
@@ -60,19 +65,18 @@ Bytes PublicKey::modulus() const {
     return octets;
 }
 
-bool PublicKey::verify(Digest digest, std::span<const ByteView> parts, ByteView signature) const {
+bool PublicKey::verify(Digest digest, std::span<const ByteView> parts, ByteView signature) {
     if (EVP_PKEY_get_base_id(key_.get()) != EVP_PKEY_RSA) return false;
-    const EVP_MD* md = digest == Digest::Sha1     ? EVP_sha1()
-                       : digest == Digest::Sha256 ? EVP_sha256()
-                                                  : EVP_sha512();
-    const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
-    if (!context) throw std::bad_alloc();
-    // RSA keys are verified with PKCS#1 v1.5 padding unless told otherwise.
-    bool valid = EVP_DigestVerifyInit(context.get(), nullptr, md, nullptr, key_.get()) == 1;
-    for (const ByteView part : parts) {
-        valid = valid && EVP_DigestVerifyUpdate(context.get(), part.data(), part.size()) == 1;
+    if (!prepared_) {
+        std::unique_ptr<evp_pkey_ctx_st, Free> context(EVP_PKEY_CTX_new(key_.get(), nullptr));
+        if (!context || EVP_PKEY_verify_init(context.get()) != 1) throw std::bad_alloc();
+        prepared_ = std::move(context);
     }
-    valid = valid && EVP_DigestVerifyFinal(context.get(), signature.data(), signature.size()) == 1;
+    // OpenSSL begins with the padding of PKCS#1 v1.5, and without a digest of its own it compares what was
+    // padded: one context serves every digest.
+    const Bytes padded = compute_digest_info(digest, parts);
+    const bool valid = EVP_PKEY_verify(prepared_.get(), signature.data(), signature.size(), padded.data(),
+                                       padded.size()) == 1;
     if (!valid) ERR_clear_error();
     return valid;
 }

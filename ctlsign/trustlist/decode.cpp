@@ -146,8 +146,12 @@ class Decoder {
         if (size > end - begin) {
             fail(at, fmt::format("{} is {} octets long, {} are left", tag_text<Tag>(tag), size, end - begin));
         }
-        const Element element{octets_.subspan(begin, size), static_cast<std::uint32_t>(at), tag, depth};
-        elements_.push_back(element);
+        // Written where it stays: a copy of something just written stalls for longer than all the rest.
+        Element& element = elements_.emplace_back();
+        element.value = octets_.subspan(begin, size);
+        element.position = static_cast<std::uint32_t>(at);
+        element.tag = tag;
+        element.depth = depth;
         if (tag >= kKnownTags || table[tag].kind == Kind::Unknown) return begin + size;
         check<Tag>(table[tag], element, container, seen_);
         seen_ |= 1U << tag;

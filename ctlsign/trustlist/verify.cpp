@@ -13,6 +13,7 @@ namespace {
 
 constexpr Version kNewestList{1, 2};
 constexpr unsigned kModestKeyBits = 2048;
+constexpr std::size_t kMostKeys = 16;  // more than one cluster signs with
 
 enum class SignerRole { Sast, Tftp };  // who may sign: a trust list, a payload
 
@@ -92,12 +93,19 @@ bool names_holder(const SignedFile& file, const sast::CertificateView& certifica
     return false;
 }
 
+}  // namespace
+
 // One run of the rules. A function that answers false has written the rule that decided.
 class Judge {
   public:
-    Judge(const SignedFile& file, std::span<const Record> own, SignerRole role, const TrustAnchors& anchors,
-          std::int64_t now)
-        : file_(file), own_(own), role_(role), anchors_(anchors), now_(now) {}
+    Judge(Verifier& verifier, const SignedFile& file, std::span<const Record> own, SignerRole role,
+          std::chrono::sys_seconds now)
+        : verifier_(verifier),
+          anchors_(verifier.anchors_),
+          file_(file),
+          own_(own),
+          role_(role),
+          now_(now.time_since_epoch().count()) {}
 
     Verdict judge(Version newest) {
         verdict_.signer = {std::string(file_.signer_name()), std::string(file_.signer_issuer()),
@@ -128,10 +136,9 @@ class Judge {
         verdict_.record = named.first;
         if (named.conflict) return decide(Rule::SignersConflict);
         if (named.duplicate) warn(Caution::DuplicateSigner, named.duplicate);
-        std::optional<sast::CertificateView> own;
         if (own_signer_ && own_[*own_signer_].certificate()) {
-            own = certificate_of(own_[*own_signer_]);
-            if (!own) return std::nullopt;
+            own_certificate_ = certificate_of(own_[*own_signer_]);
+            if (!own_certificate_) return std::nullopt;
         }
 
         for (std::size_t i = 0; i < anchors_.installed.size(); ++i) {
@@ -147,7 +154,7 @@ class Judge {
         if (!anchors_.installed.empty()) return decide(Rule::SignerUnknown);
         if (role_ == SignerRole::Tftp) return decide(Rule::NoAnchor);
         if (!own_signer_) return decide(Rule::SignerUnknown);
-        return own ? own : key_of(own_[*own_signer_]);
+        return own_certificate_ ? own_certificate_ : key_of(own_[*own_signer_]);
     }
 
     // The certificate of a record that holds one.
@@ -211,7 +218,7 @@ class Judge {
         }
         bool fits = false;
         try {
-            const auto key = sast::PublicKey::from_rsa(certificate.public_key());
+            sast::PublicKey& key = verifier_.key(certificate.public_key());
             fits = key.verify(file_.digest(), file_.signed_parts(), file_.signature());
         } catch (const Error&) {
             decide(Rule::CertificateUnreadable);
@@ -237,34 +244,53 @@ class Judge {
         for (std::size_t i = 0; i < own_.size(); ++i) {
             const auto der = own_[i].certificate();
             if (!der) continue;
-            const auto certificate = read_certificate(*der);
-            if (!certificate) {
-                if (i != own_signer_) warn(Caution::RecordUnreadable, i);
-                continue;
+            const bool signer = i == own_signer_;
+            const auto certificate = signer ? own_certificate_ : read_certificate(*der);
+            if (certificate && certificate->not_after() < now_) {
+                warn(Caution::RecordExpired, i, certificate->not_after());
             }
-            if (certificate->not_after() < now_) warn(Caution::RecordExpired, i, certificate->not_after());
-            if (i != own_signer_ && compare(own_[i], *certificate)) warn(Caution::RecordInconsistent, i);
+            if (signer) continue;  // what is wrong with it has decided
+            if (!certificate) warn(Caution::RecordUnreadable, i);
+            if (certificate && compare(own_[i], *certificate)) warn(Caution::RecordInconsistent, i);
         }
     }
 
+    Verifier& verifier_;
+    const TrustAnchors& anchors_;
     const SignedFile& file_;
     std::span<const Record> own_;
     const SignerRole role_;
-    const TrustAnchors& anchors_;
     const std::int64_t now_;
     std::optional<std::size_t> own_signer_{};
+    std::optional<sast::CertificateView> own_certificate_{};  // of that record, when it belongs to it
     Verdict verdict_{};
 };
 
-}  // namespace
+sast::PublicKey& Verifier::key(ByteView rsa_public_key) {
+    const auto known =
+        std::ranges::find_if(keys_, [&](const Known& one) { return equal(one.octets, rsa_public_key); });
+    if (known != keys_.end()) return known->key;
+    Known fresh{Bytes(rsa_public_key.begin(), rsa_public_key.end()),
+                sast::PublicKey::from_rsa(rsa_public_key)};
+    if (keys_.size() < kMostKeys) return keys_.emplace_back(std::move(fresh)).key;
+    oldest_ = (oldest_ + 1) % kMostKeys;
+    return (keys_[oldest_] = std::move(fresh)).key;
+}
+
+Verdict Verifier::verify(const TrustList& list, std::chrono::sys_seconds now) {
+    return Judge(*this, list, list.records(), SignerRole::Sast, now).judge(kNewestList);
+}
+
+Verdict Verifier::verify(const SgnFile& file, std::chrono::sys_seconds now) {
+    return Judge(*this, file, {}, SignerRole::Tftp, now).judge(kSgnVersion);
+}
 
 Verdict verify(const TrustList& list, const TrustAnchors& anchors, std::chrono::sys_seconds now) {
-    return Judge(list, list.records(), SignerRole::Sast, anchors, now.time_since_epoch().count())
-        .judge(kNewestList);
+    return Verifier(anchors).verify(list, now);
 }
 
 Verdict verify(const SgnFile& file, const TrustAnchors& anchors, std::chrono::sys_seconds now) {
-    return Judge(file, {}, SignerRole::Tftp, anchors, now.time_since_epoch().count()).judge(kSgnVersion);
+    return Verifier(anchors).verify(file, now);
 }
 
 }  // namespace ctlsign
