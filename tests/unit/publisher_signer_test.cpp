@@ -93,13 +93,14 @@ class PublisherFile : public ::testing::Test {
 };
 
 struct Form {
+    const char* label;
     const char* name;
     const char* arguments;  // of openssl
     int asked_at_open;
     int asked_in_all;
 };
 void PrintTo(const Form& form, std::ostream* out) {
-    *out << form.name;
+    *out << form.label;
 }
 
 class EveryForm : public PublisherFile, public ::testing::WithParamInterface<Form> {};
@@ -158,44 +159,53 @@ TEST_P(EveryForm, AWrongPassphraseIsFinal) {
 INSTANTIATE_TEST_SUITE_P(
     Forms, EveryForm,
     ::testing::Values(
-        Form{"publisher.key", "pkcs8 -topk8 -nocrypt -in KEY -out FILE", 0, 0},
-        Form{"publisher.key", "rsa -traditional -in KEY -out FILE", 0, 0},
-        Form{"publisher.key", "pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out FILE -passout pass:s3cret", 0, 1},
-        Form{"publisher.key", "pkcs8 -topk8 -scrypt -in KEY -out FILE -passout pass:s3cret", 0, 1},
-        Form{"publisher.key", "pkcs8 -topk8 -v1 PBE-SHA1-3DES -in KEY -out FILE -passout pass:s3cret", 0, 1},
-        Form{"publisher.key",
+        Form{"pkcs8", "publisher.key", "pkcs8 -topk8 -nocrypt -in KEY -out FILE", 0, 0},
+        Form{"pkcs1", "publisher.key", "rsa -traditional -in KEY -out FILE", 0, 0},
+        Form{"pkcs8-aes", "publisher.key",
+             "pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out FILE -passout pass:s3cret", 0, 1},
+        Form{"pkcs8-scrypt", "publisher.key", "pkcs8 -topk8 -scrypt -in KEY -out FILE -passout pass:s3cret",
+             0, 1},
+        Form{"pkcs8-3des", "publisher.key",
+             "pkcs8 -topk8 -v1 PBE-SHA1-3DES -in KEY -out FILE -passout pass:s3cret", 0, 1},
+        Form{"pkcs8-des", "publisher.key",
              "pkcs8 -topk8 -v1 PBE-MD5-DES -provider legacy -provider default -in KEY -out FILE -passout "
              "pass:s3cret",
              0, 1},
-        Form{"publisher.key", "rsa -traditional -aes128 -in KEY -out FILE -passout pass:s3cret", 0, 1},
-        Form{"publisher.key", "rsa -traditional -des3 -in KEY -out FILE -passout pass:s3cret", 0, 1},
+        Form{"traditional-aes", "publisher.key",
+             "rsa -traditional -aes128 -in KEY -out FILE -passout pass:s3cret", 0, 1},
+        Form{"traditional-3des", "publisher.key",
+             "rsa -traditional -des3 -in KEY -out FILE -passout pass:s3cret", 0, 1},
         Form{
-            "publisher.key",
+            "traditional-des", "publisher.key",
             "rsa -traditional -des -provider legacy -provider default -in KEY -out FILE -passout pass:s3cret",
             0, 1},
-        Form{"publisher.p12", "pkcs12 -export -inkey KEY -in CERT -out FILE -passout pass:s3cret", 1, 1},
-        Form{"publisher.p12",
+        Form{"pkcs12", "publisher.p12", "pkcs12 -export -inkey KEY -in CERT -out FILE -passout pass:s3cret",
+             1, 1},
+        Form{"pkcs12-chain", "publisher.p12",
              "pkcs12 -export -inkey KEY -in CERT -certfile CHAIN -out FILE -passout pass:s3cret", 1, 1},
-        Form{"publisher.p12", "pkcs12 -export -legacy -inkey KEY -in CERT -out FILE -passout pass:s3cret", 1,
-             1},
-        Form{"publisher.p12",
+        Form{"pkcs12-rc2", "publisher.p12",
+             "pkcs12 -export -legacy -inkey KEY -in CERT -out FILE -passout pass:s3cret", 1, 1},
+        Form{"pkcs12-3des", "publisher.p12",
              "pkcs12 -export -legacy -descert -inkey KEY -in CERT -out FILE -passout pass:s3cret", 1, 1},
-        Form{"publisher.p12", "pkcs12 -export -nomac -inkey KEY -in CERT -out FILE -passout pass:s3cret", 0,
-             1},
-        Form{"publisher.p12",
+        Form{"pkcs12-open-certificates-no-mac", "publisher.p12",
+             "pkcs12 -export -nomac -inkey KEY -in CERT -out FILE -passout pass:s3cret", 0, 1},
+        Form{"pkcs12-no-mac", "publisher.p12",
              "pkcs12 -export -nomac -certpbe AES-256-CBC -inkey KEY -in CERT -out FILE -passout pass:s3cret",
              1, 1},
         Form{
-            "publisher.p12",
+            "pkcs12-open-certificates", "publisher.p12",
             "pkcs12 -export -certpbe NONE -inkey KEY -in CERT -certfile CHAIN -out FILE -passout pass:s3cret",
             0, 1},
-        Form{"publisher.p12",
+        Form{"pkcs12-open", "publisher.p12",
              "pkcs12 -export -nomac -certpbe NONE -keypbe NONE -inkey KEY -in CERT -out FILE -passout "
              "pass:s3cret",
              0, 0},
-        Form{"publisher.p12", "pkcs12 -export -inkey KEY -in CERT -out FILE -passout pass:", 0, 0},
-        Form{"publisher.p12", "pkcs12 -export -legacy -inkey KEY -in CERT -out FILE -passout pass:", 0, 0},
-        Form{"publisher.p12", "pkcs12 -export -nocerts -inkey KEY -out FILE -passout pass:s3cret", 1, 1}));
+        Form{"pkcs12-empty-passphrase", "publisher.p12",
+             "pkcs12 -export -inkey KEY -in CERT -out FILE -passout pass:", 0, 0},
+        Form{"pkcs12-rc2-empty-passphrase", "publisher.p12",
+             "pkcs12 -export -legacy -inkey KEY -in CERT -out FILE -passout pass:", 0, 0},
+        Form{"pkcs12-key-only", "publisher.p12",
+             "pkcs12 -export -nocerts -inkey KEY -out FILE -passout pass:s3cret", 1, 1}));
 
 TEST_F(PublisherFile, KeyAndCertificatesInOnePem) {
     OnePassphrase passphrases("s3cret");
