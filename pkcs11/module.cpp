@@ -111,7 +111,7 @@ static std::shared_ptr<Module> open_loaded(CK_FUNCTION_LIST* functions, std::str
                     state->reserved = reserved.get();
                 }
                 state->initialize();
-                const std::shared_ptr<Module> module = make(std::move(state));
+                std::shared_ptr<Module> module = make(std::move(state));
                 known.modules.emplace(functions, module);
                 return module;
             }
