@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/ui.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <array>
@@ -16,17 +17,39 @@ namespace ctlsign::cli {
 
 namespace {
 
+// The terminal with its echo off from before the prompt, so that what is typed early is not shown either.
+// OpenSSL's own reading turns it off only behind the prompt, and would read standard input, which may be a
+// trust list, without a terminal.
+class SilentTerminal {
+  public:
+    explicit SilentTerminal(const std::string& subject)
+        : descriptor_(open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC)) {
+        if (descriptor_ < 0 || tcgetattr(descriptor_, &before_) != 0) {
+            if (descriptor_ >= 0) close(descriptor_);
+            throw Error(sast::Errc::PinNeeded, "asking for the PIN", subject,
+                        "there is no terminal to ask on; use --pin-source env:NAME, file:PATH or fd:N");
+        }
+        termios silent = before_;
+        silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+        tcsetattr(descriptor_, TCSAFLUSH, &silent);
+    }
+    ~SilentTerminal() {
+        tcsetattr(descriptor_, TCSAFLUSH, &before_);
+        close(descriptor_);
+    }
+    SilentTerminal(const SilentTerminal&) = delete;
+    SilentTerminal& operator=(const SilentTerminal&) = delete;
+
+  private:
+    int descriptor_;
+    termios before_{};
+};
+
 // Asks on the terminal, without echo.
 class Prompt final : public sast::PinSource {
   public:
     pkcs11::Pin ask(const sast::PinRequest& request) override {
-        // Without a terminal OpenSSL would read standard input, which may be a trust list.
-        const int terminal = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
-        if (terminal < 0) {
-            throw Error(sast::Errc::PinNeeded, "asking for the PIN", request.subject,
-                        "there is no terminal to ask on; use --pin-source env:NAME, file:PATH or fd:N");
-        }
-        close(terminal);
+        const SilentTerminal terminal(request.subject);
         const bool passphrase = request.kind == sast::PinRequest::Kind::Passphrase;
         const std::string state = request.state == pkcs11::PinState::Good
                                       ? std::string()

@@ -1,6 +1,7 @@
 """A PIN stands in no output, no command line and no core file, wherever it came from."""
 
 import os
+import pty
 import subprocess
 from pathlib import Path
 
@@ -52,3 +53,41 @@ def test_command_line_and_output(provisioned, tmp_path):  # noqa: F811
     assert "execve(" in traced and "write(1" in traced
     for text in (traced, done.stdout.decode(), done.stderr.decode()):
         assert PIN not in text
+
+
+def answer_prompt(tmp_path, environment, arguments, answer):
+    """Runs the program on a terminal of its own and types ANSWER at the first prompt: (exit code, all that was on the screen)."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(tmp_path)
+        os.execve(PROGRAM, [PROGRAM, *arguments], environment)
+    screen, answered = b"", False
+    while True:
+        try:
+            part = os.read(terminal, 4096)
+        except OSError:  # the program has gone
+            break
+        if not part:
+            break
+        screen += part
+        if not answered and b"PIN of token A" in screen and screen.endswith(b": "):
+            os.write(terminal, answer)
+            answered = True
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), screen.decode()
+
+
+@pytest.mark.parametrize("answer, code", [(PIN.encode() + b"\n", 0), (b"not-the-pin\n", 5), (b"\n", 5), (b"\x04", 5)])
+def test_prompt(provisioned, tmp_path, answer, code):  # noqa: F811
+    environment = os.environ | {"SOFTHSM2_CONF": f"{tmp_path}/softhsm2.conf", "CTLSIGN_MODULE": provisioned.module}
+    exit_code, screen = answer_prompt(tmp_path, environment, ["token", "rehearse", "A"], answer)
+    assert exit_code == code, screen
+    assert screen.count("PIN of token A (serial ") == 1, "asked once, whatever the answer"
+    assert PIN not in screen and "not-the-pin" not in screen
+
+
+def test_interrupt_at_the_prompt(provisioned, tmp_path):  # noqa: F811
+    environment = os.environ | {"SOFTHSM2_CONF": f"{tmp_path}/softhsm2.conf", "CTLSIGN_MODULE": provisioned.module}
+    exit_code, screen = answer_prompt(tmp_path, environment, ["token", "rehearse", "A"], b"\x03")
+    assert exit_code != 0, screen
+    assert "verified" not in screen
