@@ -1,0 +1,126 @@
+#include <chrono>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include <ctlsign/trustlist/decode.hpp>
+#include <ctlsign/trustlist/encode.hpp>
+#include <ctlsign/trustlist/extract.hpp>
+#include <ctlsign/trustlist/manifest.hpp>
+#include <ctlsign/trustlist/sgn.hpp>
+#include <ctlsign/trustlist/show.hpp>
+#include <ctlsign/trustlist/verify.hpp>
+#include <pkcs11/uri.hpp>
+#include <tests/fuzz/targets.hpp>
+
+namespace ctlsign::fuzz {
+
+namespace {
+
+constexpr std::chrono::sys_seconds kNow{std::chrono::seconds{1'800'000'000}};
+
+void promise(bool kept) {
+    if (!kept) std::abort();
+}
+
+// Whatever decodes can be encoded, shown and judged; nothing of it throws but Error.
+void examine(const TrustList& file) {
+    promise(equal(encode(file), file.octets()));
+    const Verdict verdict = verify(file, {}, kNow);
+    promise(!show(file, verdict, std::nullopt).empty());
+    promise(!to_text(verdict).empty());
+}
+
+template <typename Action>
+void refusing(Action action) {
+    try {
+        action();
+    } catch (const Error& e) {
+        promise(std::string_view(e.what()).find('\n') == std::string_view::npos);
+    }
+}
+
+// 1.2, signer "a" issued by "b" with serial 1, SHA-1, RSA-512, no signature yet; the record follows.
+Bytes unsigned_header() {
+    ListDraft draft;
+    draft.header.signer = {"CN=a", "CN=b", Bytes{1}};
+    draft.header.key_bits = 512;
+    draft.header.filename = "CTLFile.tlv";
+    return encode(draft).octets;
+}
+
+}  // namespace
+
+void list(ByteView input) {
+    refusing([&] {
+        const TrustList file = decode_list(input);
+        examine(file);
+        const Extracted extracted = extract(file);
+        const std::string text = encode_manifest(extracted.manifest);
+        promise(encode_manifest(decode_manifest(text, "again")) == text);
+    });
+}
+
+void header(ByteView input) {
+    refusing([&] {
+        const TrustList file = decode_unsigned_list(input);
+        promise(verify(file, {}, kNow).outcome != Outcome::Verified);
+    });
+}
+
+void record(ByteView input) {
+    static const Bytes head = unsigned_header();
+    Bytes whole = head;
+    whole.insert(whole.end(), input.begin(), input.end());
+    refusing([&] {
+        const TrustList file = decode_unsigned_list(whole);
+        promise(!show(file, verify(file, {}, kNow), std::nullopt).empty());
+        for (const Record& one : file.records()) {
+            RecordDraft draft;
+            draft.raw = Bytes(one.octets().begin(), one.octets().end());
+            ListDraft again;
+            again.header = {.signer = {"CN=a", "CN=b", Bytes{1}}, .key_bits = 512, .filename = "CTLFile.tlv"};
+            again.records.push_back(std::move(draft));
+            promise(encode(again).octets.size() == head.size() + one.octets().size());
+        }
+    });
+}
+
+void sgn(ByteView input) {
+    refusing([&] {
+        const SgnFile file = decode_sgn(input);
+        promise(equal(encode(file), file.octets()));
+        const Verdict verdict = verify(file, {}, kNow);
+        promise(verdict.outcome != Outcome::Verified);  // it holds no key
+        promise(!show(file, verdict, std::nullopt).empty());
+    });
+}
+
+void certificate(ByteView input) {
+    refusing([&] {
+        const auto one = sast::Certificate::decode(input);
+        promise(equal(one.der(), input));
+        refusing([&] { (void)one.subject_text(); });
+        refusing(
+            [&] { (void)make_record(one, NameStyle::CtlClient, Role::Sast, CertificateSignature::Write); });
+    });
+    refusing([&] { (void)sast::Certificate::decode_pem(as_text(input)); });
+}
+
+void uri(ByteView input) {
+    refusing([&] {
+        const auto one = pkcs11::Uri::parse(as_text(input));
+        const std::string text = one.to_text();
+        promise(pkcs11::Uri::parse(text).to_text() == text);
+    });
+}
+
+void manifest(ByteView input) {
+    refusing([&] {
+        const Manifest one = decode_manifest(as_text(input), "fuzz");
+        const std::string text = encode_manifest(one);
+        promise(encode_manifest(decode_manifest(text, "again")) == text);
+    });
+}
+
+}  // namespace ctlsign::fuzz

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <pkcs11/bytes.hpp>
+
+// What is fuzzed. A target takes any octets; it may refuse them with Error, and abort()s when a promise is
+// broken.
+namespace ctlsign::fuzz {
+
+void list(ByteView input);    ///< trust lists: decode, encode, verify, show, extract
+void header(ByteView input);  ///< a list that waits for its signature (.tbs): only the header has to be right
+void record(ByteView input);  ///< one record behind a good header
+void sgn(ByteView input);     ///< signed configuration files
+void certificate(ByteView input);  ///< X.509, DER and PEM
+void uri(ByteView input);          ///< PKCS#11 URIs
+void manifest(ByteView input);     ///< manifests
+
+}  // namespace ctlsign::fuzz
