@@ -166,7 +166,8 @@ class Decoder {
     const Element& expect(HeaderTag tag, std::size_t at) {
         if (at >= octets_.size()) fail(at, fmt::format("the file ends before {}", to_text(tag)));
         if (octets_[at] != static_cast<std::uint8_t>(tag)) {
-            fail(at, fmt::format("tag {} instead of {}", octets_[at], to_text(tag)));
+            fail(at, at == 0 ? fmt::format("this is no trust list: it begins with tag {}", octets_[at])
+                             : fmt::format("tag {} instead of {}", octets_[at], to_text(tag)));
         }
         read<HeaderTag>(kHeader, at, octets_.size(), 0, 0);
         return elements_.back();
