@@ -29,6 +29,9 @@ void examine(const TrustList& file) {
     const Verdict verdict = verify(file, {}, kNow);
     promise(!show(file, verdict, std::nullopt).empty());
     promise(!to_text(verdict).empty());
+    for (const Warning& warning : verdict.warnings) promise(!to_text(warning).empty());
+    // Installed on a phone, a list is believed exactly when it is consistent in itself.
+    promise(verify(file, {{&file, 1}, {}}, kNow).rule == verdict.rule);
 }
 
 template <typename Action>
@@ -38,6 +41,18 @@ void refusing(Action action) {
     } catch (const Error& e) {
         promise(std::string_view(e.what()).find('\n') == std::string_view::npos);
     }
+}
+
+// A refusal by the decoder points into the file, or at its end.
+template <typename Action>
+void decoding(ByteView input, Action action) {
+    refusing([&] {
+        try {
+            action();
+        } catch (const DecodeError& e) {
+            promise(e.position() <= input.size());
+        }
+    });
 }
 
 // 1.2, signer "a" issued by "b" with serial 1, SHA-1, RSA-512, no signature yet; the record follows.
@@ -52,7 +67,7 @@ Bytes unsigned_header() {
 }  // namespace
 
 void list(ByteView input) {
-    refusing([&] {
+    decoding(input, [&] {
         const TrustList file = decode_list(input);
         examine(file);
         const Extracted extracted = extract(file);
@@ -62,8 +77,9 @@ void list(ByteView input) {
 }
 
 void header(ByteView input) {
-    refusing([&] {
+    decoding(input, [&] {
         const TrustList file = decode_unsigned_list(input);
+        promise(equal(encode(file), input));
         promise(verify(file, {}, kNow).outcome != Outcome::Verified);
     });
 }
@@ -87,7 +103,7 @@ void record(ByteView input) {
 }
 
 void sgn(ByteView input) {
-    refusing([&] {
+    decoding(input, [&] {
         const SgnFile file = decode_sgn(input);
         promise(equal(encode(file), file.octets()));
         const Verdict verdict = verify(file, {}, kNow);
