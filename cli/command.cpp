@@ -14,16 +14,27 @@ void add_json_flag(CLI::App& command, Format& format) {
         "--json", [&format] { format = Format::AsJson; }, "Report as JSON");
 }
 
+void add_timestamp_option(CLI::App& command, std::string& time) {
+    command
+        .add_option("--timestamp", time,
+                    "Time of signing: Unix seconds or RFC 3339 (else SOURCE_DATE_EPOCH, the manifest, now)")
+        ->type_name("TIME");
+}
+
 void add_commands(CLI::App& program, Action& action) {
     program.description("Cisco trust lists, signed with PKCS#11 tokens or the publisher's key");
     program.footer("Example:\n  ctlsign show CTLFile.tlv");
     add_show(program, action);
     add_verify(program, action);
     add_diff(program, action);
+    add_build(program, action);
+    add_resign(program, action);
     add_prepare(program, action);
     add_attach(program, action);
     add_extract(program, action);
+    add_config(program, action);
     add_token(program, action);
+    add_virtual(program, action);
     add_completion(program, action);
     add_manual(program, action);
 }

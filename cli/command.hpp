@@ -19,14 +19,21 @@ CLI::App& add_command(CLI::App& parent, const std::string& name, const std::stri
 enum class Format { AsText, AsJson };
 void add_json_flag(CLI::App& command, Format& format);
 
+/// --timestamp.
+void add_timestamp_option(CLI::App& command, std::string& time);
+
 /// Each adds its command, which sets ACTION when it is called.
 void add_show(CLI::App& program, Action& action);
 void add_verify(CLI::App& program, Action& action);
 void add_diff(CLI::App& program, Action& action);
+void add_build(CLI::App& program, Action& action);
+void add_resign(CLI::App& program, Action& action);
 void add_prepare(CLI::App& program, Action& action);
 void add_attach(CLI::App& program, Action& action);
 void add_extract(CLI::App& program, Action& action);
+void add_config(CLI::App& program, Action& action);
 void add_token(CLI::App& program, Action& action);
+void add_virtual(CLI::App& program, Action& action);
 void add_completion(CLI::App& program, Action& action);
 void add_manual(CLI::App& program, Action& action);
 

@@ -4,6 +4,7 @@
 #include <ctlsign/error.hpp>
 #include <pkcs11/error.hpp>
 #include <sast/error.hpp>
+#include <softhsm-profiles/error.hpp>
 
 namespace ctlsign::cli {
 
@@ -42,10 +43,23 @@ ExitCode of_ctlsign(Errc code) noexcept {
     return ExitCode::Fault;
 }
 
+ExitCode of_softhsm(softhsm::Errc code) noexcept {
+    switch (code) {
+        case softhsm::Errc::MalformedProfile:
+            return ExitCode::Malformed;
+        case softhsm::Errc::UnknownProfile:
+        case softhsm::Errc::BadName:
+            return ExitCode::Usage;
+        default:
+            return ExitCode::Environment;
+    }
+}
+
 ExitCode of_code(const std::error_code& code) noexcept {
     if (code.category() == pkcs11::rv_category()) return ExitCode::Token;
     if (code.category() == pkcs11::category()) return of_pkcs11(static_cast<pkcs11::Errc>(code.value()));
     if (code.category() == sast::category()) return of_sast(static_cast<sast::Errc>(code.value()));
+    if (code.category() == softhsm::category()) return of_softhsm(static_cast<softhsm::Errc>(code.value()));
     if (code.category() == ctlsign::category()) return of_ctlsign(static_cast<Errc>(code.value()));
     if (code.category() == std::system_category() || code.category() == std::generic_category())
         return ExitCode::Environment;
@@ -57,6 +71,7 @@ ExitCode of_code(const std::error_code& code) noexcept {
 ExitCode exit_code(const std::exception& error) noexcept {
     if (dynamic_cast<const UsageError*>(&error) != nullptr) return ExitCode::Usage;
     if (dynamic_cast<const RuleRefused*>(&error) != nullptr) return ExitCode::RuleRefused;
+    if (dynamic_cast<const NotValid*>(&error) != nullptr) return ExitCode::No;
     if (const auto* system = dynamic_cast<const std::system_error*>(&error)) return of_code(system->code());
     return ExitCode::Fault;
 }

@@ -29,6 +29,12 @@ class RuleRefused : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+/// The answer is no, and the message says why. Exit 1.
+class NotValid : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
 /// The one place where an error becomes an exit code.
 ExitCode exit_code(const std::exception& error) noexcept;
 

@@ -14,14 +14,21 @@ namespace ctlsign::cli {
 
 namespace {
 
-// The command that was being read when the line went wrong: "ctlsign config sign".
-std::string command_read(const CLI::App& program) {
+// What was wrong with the command line, and the command that was being read.
+std::string usage_line(const CLI::App& program, const CLI::ParseError& error) {
     std::string path = program.get_name();
-    for (const CLI::App* app = &program; !app->get_subcommands().empty();) {
-        app = app->get_subcommands().front();
-        path += ' ' + app->get_name();
+    const CLI::App* command = &program;
+    while (!command->get_subcommands().empty()) {
+        command = command->get_subcommands().front();
+        path += ' ' + command->get_name();
     }
-    return path;
+    const auto left = command->remaining();
+    std::string problem = error.what();
+    if (command->get_require_subcommand_min() > 0 && !left.empty()) {
+        const char* kind = left.front().starts_with('-') ? "option" : "command";
+        problem = fmt::format("there is no {} '{}'", kind, left.front());
+    }
+    return fmt::format("{}; see {} --help", problem, path);
 }
 
 int report(ExitCode code, std::string_view line) {
@@ -37,6 +44,8 @@ int run(int argc, char** argv) {
     program.set_help_flag("-h,--help", "Print this help");
     program.set_version_flag("--version", "ctlsign " CTLSIGN_VERSION, "Print the version");
     program.require_subcommand(1);
+    program.get_formatter()->label("TEXT", "");
+    program.get_formatter()->label("REQUIRED", "(required)");
     add_commands(program, action);
     try {
         program.parse(argc, argv);
@@ -47,7 +56,7 @@ int run(int argc, char** argv) {
         print("ctlsign " CTLSIGN_VERSION "\n");
         return 0;
     } catch (const CLI::ParseError& error) {
-        return report(ExitCode::Usage, fmt::format("{}; see {} --help", error.what(), command_read(program)));
+        return report(ExitCode::Usage, usage_line(program, error));
     }
     return static_cast<int>(action());
 }

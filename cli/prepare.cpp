@@ -73,10 +73,7 @@ void add_prepare(CLI::App& program, Action& action) {
         ->required();
     command.add_option("--installed", options->installed, "Show the difference to this list")
         ->type_name("FILE");
-    command
-        .add_option("--timestamp", options->timestamp,
-                    "Time of signing: Unix seconds or RFC 3339 (else SOURCE_DATE_EPOCH, the manifest, now)")
-        ->type_name("TIME");
+    add_timestamp_option(command, options->timestamp);
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });
 }

@@ -219,8 +219,8 @@ OutputFile OutputFile::open(const std::string& path, std::size_t size) {
 
     output.temporary_ = open_unnamed(output.folder_, path);
     if (output.temporary_ < 0) {
-        if (::faccessat(output.folder_, ".", W_OK | X_OK, AT_EACCESS) != 0)
-            fail(errno, "open", folder, "choose a folder that can be written");
+        const Named probe = create_named(output.folder_, output.name_, path);
+        ::unlinkat(output.folder_, probe.name.c_str(), 0);
     } else if (size > 0) {
         const auto reserve = [&] { return ::fallocate(output.temporary_, 0, 0, static_cast<off_t>(size)); };
         if (retry(reserve) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)

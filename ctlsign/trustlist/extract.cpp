@@ -129,13 +129,7 @@ class Extractor {
         manifest.timestamp = list_.timestamp();
         manifest.version = list_.version();
         manifest.signer_version = list_.signer_version();
-        // The signer's elements tell: the open tools write 4, 6, 5.
-        std::vector<std::uint8_t> signer;
-        for (const Element& element : list_.header()) {
-            const auto tag = HeaderTag{element.tag};
-            if (tag == HeaderTag::SerialNumber || tag == HeaderTag::CaName) signer.push_back(element.tag);
-        }
-        manifest.layout = std::ranges::is_sorted(signer) ? Layout::Cucm : Layout::OpenTools;
+        manifest.layout = recognise_layout(list_);
         header_ = {list_.version(),  list_.signer_version(), stored_signer(),   list_.digest(),
                    list_.key_bits(), manifest.filename,      list_.timestamp(), manifest.layout};
     }
@@ -146,7 +140,9 @@ class Extractor {
                 Bytes(serial.begin(), serial.end())};
     }
 
-    Candidate candidate(const Record& stored, const std::optional<std::string>& path, NameStyle style) const {
+    // Nothing when the certificate's names cannot be written.
+    std::optional<Candidate> candidate(const Record& stored, const std::optional<std::string>& path,
+                                       NameStyle style) const try {
         Candidate result;
         ManifestRecord& record = result.record;
         record.role = stored.role();
@@ -159,12 +155,15 @@ class Extractor {
         record.certificate_hash = octets_of(stored.certificate_hash());
         record.hash_algorithm = stored.hash_algorithm();
         const RecordDraft draft = make_draft(record, loader());
-        override_where_different(record.subject, draft.subject, text_of(stored.subject()), result.overrides);
-        override_where_different(record.issuer, draft.issuer, text_of(stored.issuer()), result.overrides);
-        override_where_different(record.serial, draft.serial, octets_of(stored.serial()), result.overrides);
+        int& overrides = result.overrides;
+        override_where_different(record.subject, draft.subject, text_of(stored.subject()), overrides);
+        override_where_different(record.issuer, draft.issuer, text_of(stored.issuer()), overrides);
+        override_where_different(record.serial, draft.serial, octets_of(stored.serial()), overrides);
         override_where_different(record.public_key, draft.public_key, octets_of(stored.public_key()),
-                                 result.overrides);
+                                 overrides);
         return result;
+    } catch (const Error&) {
+        return std::nullopt;
     }
 
     bool rebuilds(const ManifestRecord& record, const Record& stored) const {
@@ -184,16 +183,22 @@ class Extractor {
         std::optional<std::string> path;
         if (stored.certificate()) path = certificates_.add(*stored.certificate());
         if (path || !stored.certificate()) {
-            Candidate best = candidate(stored, path, extracted_.manifest.name_style);
+            std::optional<Candidate> best;
             for (const NameStyle style : kStyles) {
-                Candidate other = candidate(stored, path, style);
-                if (other.overrides < best.overrides) best = std::move(other);
+                auto other = candidate(stored, path, style);
+                if (other && (!best || other->overrides < best->overrides)) best = std::move(other);
             }
-            if (rebuilds(best.record, stored)) return best.record;
+            if (best && rebuilds(best->record, stored)) return best->record;
         }
         ManifestRecord raw;
         raw.raw = Bytes(stored.octets().begin(), stored.octets().end());
         return raw;
+    }
+
+    static SignerId signer_id(const sast::Certificate* signer, NameStyle style) try {
+        return signer != nullptr ? make_signer_id(*signer, style) : SignerId();
+    } catch (const Error&) {
+        return {};
     }
 
     // The style that says most of the header's signer, and what it does not say.
@@ -203,7 +208,7 @@ class Extractor {
         const sast::Certificate* signer = certificates_.find(extracted_.signer);
         int fewest = 4;
         for (const NameStyle style : kStyles) {
-            const SignerId said = signer != nullptr ? make_signer_id(*signer, style) : SignerId();
+            const SignerId said = signer_id(signer, style);
             const bool name = said.name != stored.name;
             const bool issuer = said.issuer != stored.issuer;
             const bool serial = said.serial != stored.serial;
@@ -245,6 +250,15 @@ class Extractor {
 
 Extracted extract(const TrustList& list) {
     return Extractor(list).run();
+}
+
+Layout recognise_layout(const TrustList& list) noexcept {
+    // The open tools write the signer's elements 4, 6, 5.
+    for (const Element& element : list.header()) {
+        if (HeaderTag{element.tag} == HeaderTag::SerialNumber) return Layout::Cucm;
+        if (HeaderTag{element.tag} == HeaderTag::CaName) return Layout::OpenTools;
+    }
+    return Layout::Cucm;
 }
 
 }  // namespace ctlsign

@@ -25,4 +25,7 @@ struct Extracted {
 /// a manifest cannot say.
 Extracted extract(const TrustList& list);
 
+/// The order of the elements of LIST's header, which its records share in every file known.
+Layout recognise_layout(const TrustList& list) noexcept;
+
 }  // namespace ctlsign

@@ -299,7 +299,9 @@ ListDraft make_draft(const Manifest& manifest, const CertificateLoader& load, co
     HeaderDraft& header = draft.header;
     header.version = manifest.version;
     header.signer_version = manifest.signer_version;
-    header.signer = make_signer_id(signer, manifest.name_style);
+    // A certificate whose names cannot be written still signs where none of them is asked for.
+    if (!manifest.signer_name || !manifest.signer_issuer || !manifest.signer_serial)
+        header.signer = make_signer_id(signer, manifest.name_style);
     if (manifest.signer_name) header.signer.name = *manifest.signer_name;
     if (manifest.signer_issuer) header.signer.issuer = *manifest.signer_issuer;
     if (manifest.signer_serial) header.signer.serial = *manifest.signer_serial;

@@ -1,0 +1,97 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include <cli/command.hpp>
+#include <cli/input.hpp>
+#include <cli/output.hpp>
+#include <cli/signer.hpp>
+#include <cli/terminal.hpp>
+#include <ctlsign/trustlist/extract.hpp>
+#include <ctlsign/trustlist/sign.hpp>
+#include <ctlsign/trustlist/verify.hpp>
+
+namespace ctlsign::cli {
+
+namespace {
+
+struct Options {
+    std::string file, output, timestamp;
+    SignerOptions signer;
+    bool dry_run = false;
+    Format format = Format::AsText;
+};
+
+// The list with its records as they stand, and the header for the holder of CERTIFICATE: named as the
+// record of it is, since phones compare the stored octets.
+ListDraft draft_for(const TrustList& list, const sast::Certificate& certificate, std::uint32_t timestamp) {
+    const auto holds = [&](const Record& record) {
+        return record.role() == Role::Sast && record.certificate() &&
+               equal(*record.certificate(), certificate.der());
+    };
+    const auto own = std::ranges::find_if(list.records(), holds);
+    if (own == list.records().end() || !own->subject() || !own->issuer() || !own->serial()) {
+        throw RuleRefused(
+            fmt::format("rule signer-is-sast: {} is no SAST of the file, so phones would refuse it; "
+                        "sign with a token or key that the list names",
+                        certificate.subject_text()));
+    }
+    const ByteView serial = *own->serial();
+    ListDraft draft;
+    draft.header = {
+        list.version(),
+        list.signer_version(),
+        {std::string(*own->subject()), std::string(*own->issuer()), Bytes(serial.begin(), serial.end())},
+        list.digest(),
+        certificate.key_bits(),
+        std::string(list.filename()),
+        timestamp,
+        recognise_layout(list)};
+    for (const Record& record : list.records()) {
+        RecordDraft copy;
+        copy.raw = Bytes(record.octets().begin(), record.octets().end());
+        draft.records.push_back(std::move(copy));
+    }
+    return draft;
+}
+
+ExitCode run(const Options& options) {
+    const TrustList list = load_list(options.file);
+    const Verdict before = verify(list, {}, now());
+    if (before.outcome == Outcome::Refused)
+        throw NotValid(fmt::format("{}: {}", options.file, to_text(before)));
+    const OpenedSigner opened = open_signer(options.signer);
+    const sast::Signer::Facts& facts = opened.signer->facts();
+    const ListDraft draft =
+        draft_for(list, facts.certificate, choose_timestamp(options.timestamp, std::nullopt));
+    const std::size_t length = prepare(draft).octets.size() + facts.signature_length + 3;
+    OutputFile output = open_output(options.output, length, {options.file, options.signer.signer});
+    if (options.dry_run) {
+        print(fmt::format("{}: would be {} octets, signed by {}; nothing is written\n", options.output,
+                          length, facts.description));
+        return ExitCode::Done;
+    }
+    const Bytes finished = sign_list(draft, *opened.signer);
+    output.store(finished);
+    report_signed(options.output, finished, options.format);
+    return ExitCode::Done;
+}
+
+}  // namespace
+
+void add_resign(CLI::App& program, Action& action) {
+    const auto options = std::make_shared<Options>();
+    CLI::App& command = add_command(
+        program, "resign", "Sign a list anew, its records as they stand, by another of its signers",
+        "ctlsign resign CTLFile.tlv --signer 'pkcs11:token=SAST-ADN0054f509' -o new/CTLFile.tlv");
+    command.add_option("FILE", options->file, "CTL or ITL file; - is standard input")->required();
+    add_signer_options(command, options->signer);
+    command.add_option("-o,--output", options->output, "The file to write")->type_name("FILE")->required();
+    add_timestamp_option(command, options->timestamp);
+    command.add_flag("--dry-run", options->dry_run, "Do everything up to the PIN, and write nothing");
+    add_json_flag(command, options->format);
+    command.callback([&action, options] { action = [options] { return run(*options); }; });
+}
+
+}  // namespace ctlsign::cli
