@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <memory>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -142,6 +143,9 @@ std::vector<std::shared_ptr<Module>> Module::open_configured(std::vector<Failure
     const std::unique_ptr<CK_FUNCTION_LIST*, decltype(&std::free)> list(
         p11_kit_modules_load(nullptr, P11_KIT_MODULE_UNMANAGED), &std::free);
     for (CK_FUNCTION_LIST** at = list.get(); at != nullptr && *at != nullptr; ++at) {
+        // A module with a trust policy holds certificates of authorities and no keys.
+        const KitText trust{p11_kit_config_option(*at, "trust-policy")};
+        if (trust && std::string_view(trust.get()) == "yes") continue;
         const KitText file{p11_kit_module_get_filename(*at)};
         const KitText name{p11_kit_module_get_name(*at)};
         const std::string path = file ? file.get() : name ? name.get() : "a configured module";

@@ -30,7 +30,8 @@ class Module : public std::enable_shared_from_this<Module> {
         std::string path;
         std::string reason;
     };
-    /// Every module of p11-kit's configuration that starts; those that do not are added to FAILURES.
+    /// Every module of p11-kit's configuration that starts, but for those of trust policy, which hold no
+    /// keys; those that do not start are added to FAILURES.
     static std::vector<std::shared_ptr<Module>> open_configured(std::vector<Failure>& failures);
 
     ~Module();

@@ -10,6 +10,7 @@
 #include <sast/file.hpp>
 #include <softhsm-profiles/error.hpp>
 #include <softhsm-profiles/private_files.hpp>
+#include <softhsm-profiles/softhsm_module.hpp>
 #include <softhsm-profiles/virtual_folder.hpp>
 
 namespace ctlsign::softhsm {
@@ -146,7 +147,8 @@ std::vector<VirtualToken> list_virtual_tokens(const fs::path& folder) {
 std::vector<std::pair<std::string, std::string>> virtual_environment(const fs::path& folder) {
     const fs::path home = fs::absolute(folder).lexically_normal();
     return {{"CTLSIGN_VIRTUAL_TOKENS", home.string()},
-            {"SOFTHSM2_CONF", (softhsm_folder(home) / "softhsm2.conf").string()}};
+            {"SOFTHSM2_CONF", (softhsm_folder(home) / "softhsm2.conf").string()},
+            {"CTLSIGN_MODULE", find_softhsm_module()}};
 }
 
 }  // namespace ctlsign::softhsm
