@@ -148,7 +148,8 @@ LoginResult Session::login_with(const Pin* pin, FinalTry final) {
 
 LoginResult Session::login(const Pin& pin, FinalTry final) {
     // To Cryptoki no PIN means: ask at the reader.
-    if (pin.empty()) throw Error(make_rv(CKR_PIN_LEN_RANGE), "login", token_.text(), "an empty PIN is not sent");
+    if (pin.empty())
+        throw Error(make_rv(CKR_PIN_LEN_RANGE), "login", token_.text(), "an empty PIN is not sent");
     return login_with(&pin, final);
 }
 LoginResult Session::login_at_reader(FinalTry final) {

@@ -1,4 +1,5 @@
-// store_probe TARGET TEXT: stores TEXT in TARGET, for test_store.py, which breaks one system call after the other.
+// store_probe TARGET TEXT: stores TEXT in TARGET, for test_store.py, which breaks one system call after the
+// other.
 #include <unistd.h>
 
 #include <cstdio>
