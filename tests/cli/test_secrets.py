@@ -16,7 +16,7 @@ def core_at_first_signature(tmp_path, environment, arguments, **options):
     subprocess.run(["gdb", "-q", "-nx", "-batch", "-ex", "set breakpoint pending on", "-ex", "set startup-with-shell off",
                     "-ex", "break C_SignInit", "-ex", "run", "-ex", f"gcore {core}", "-ex", "kill",
                     "--args", PROGRAM, *arguments],
-                   cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=120, **options)
+                   cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=120, stdin=subprocess.DEVNULL, start_new_session=True, **options)
     return core.read_bytes()
 
 
