@@ -18,6 +18,7 @@
 #include <string_view>
 
 // The functions of CK_FUNCTION_LIST (PKCS#11 2.40), in its order, without C_GetFunctionList.
+// clang-format off
 #define RECORDED_FUNCTIONS(X)                                                                                \
     X(C_Initialize)                                                                                          \
     X(C_Finalize)                                                                                            \
@@ -38,6 +39,7 @@
                                                         X(C_UnwrapKey) X(C_DeriveKey) X(C_SeedRandom)        \
                                                             X(C_GenerateRandom) X(C_GetFunctionStatus)       \
                                                                 X(C_CancelFunction) X(C_WaitForSlotEvent)
+// clang-format on
 
 namespace {
 
