@@ -6,33 +6,14 @@
 
 #include <atomic>
 #include <map>
-#include <mutex>
 #include <string>
 #include <string_view>
 
 #include <pkcs11/error.hpp>
 #include <pkcs11/module.hpp>
+#include <pkcs11/mutex.hpp>
 
 namespace ctlsign::pkcs11 {
-
-/// A recursive mutex that a forked child finds free: the thread that held it does not exist there.
-class ForkSafeMutex {
-  public:
-    ForkSafeMutex() = default;
-    ~ForkSafeMutex();
-    ForkSafeMutex(const ForkSafeMutex&) = delete;
-    ForkSafeMutex& operator=(const ForkSafeMutex&) = delete;
-    void lock() { current().lock(); }
-    void unlock() { current().unlock(); }
-
-  private:
-    struct Guard {
-        pid_t process = getpid();
-        std::recursive_mutex mutex;
-    };
-    std::recursive_mutex& current();
-    std::atomic<Guard*> guard_ = new Guard;
-};
 
 /// One loaded and initialised module.
 struct Module::State {
@@ -53,7 +34,9 @@ struct Module::State {
     template <typename... Parameters, typename... Arguments>
     CK_RV try_call(CK_RV (*CK_FUNCTION_LIST::*function)(Parameters...), Arguments... arguments) const {
         const auto pointer = functions->*function;
-        return pointer == nullptr ? CKR_FUNCTION_NOT_SUPPORTED : pointer(arguments...);
+        if (pointer == nullptr) return CKR_FUNCTION_NOT_SUPPORTED;
+        const ModuleCall call;
+        return pointer(arguments...);
     }
 };
 

@@ -12,45 +12,7 @@
 
 namespace ctlsign::pkcs11 {
 
-std::recursive_mutex& ForkSafeMutex::current() {
-    Guard* guard = guard_.load();
-    if (guard->process != getpid()) {
-        // The first of the child's threads to come here brings a fresh mutex; the parent's, perhaps locked
-        // for ever, is left.
-        auto* fresh = new Guard;
-        if (guard_.compare_exchange_strong(guard, fresh)) {
-            guard = fresh;
-        } else {
-            delete fresh;
-        }
-    }
-    return guard->mutex;
-}
-
-ForkSafeMutex::~ForkSafeMutex() {
-    if (Guard* guard = guard_.load(); guard->process == getpid()) delete guard;
-}
-
 namespace {
-
-// What a module asks of us for its own locking. Recursive, because OpenSC 0.23 locks one mutex twice in a
-// thread when a card is pulled, and would hang for ever on others (docs/modules.md).
-CK_RV create_mutex(void** mutex) {
-    *mutex = new (std::nothrow) ForkSafeMutex;
-    return *mutex == nullptr ? CKR_HOST_MEMORY : CKR_OK;
-}
-CK_RV destroy_mutex(void* mutex) {
-    delete static_cast<ForkSafeMutex*>(mutex);
-    return CKR_OK;
-}
-CK_RV lock_mutex(void* mutex) {
-    static_cast<ForkSafeMutex*>(mutex)->lock();
-    return CKR_OK;
-}
-CK_RV unlock_mutex(void* mutex) {
-    static_cast<ForkSafeMutex*>(mutex)->unlock();
-    return CKR_OK;
-}
 
 struct FreeText {
     void operator()(char* text) const noexcept { std::free(text); }
@@ -72,11 +34,7 @@ Registry& registry() {
 
 void Module::State::initialize() {
     CK_C_INITIALIZE_ARGS arguments{};
-    arguments.CreateMutex = create_mutex;
-    arguments.DestroyMutex = destroy_mutex;
-    arguments.LockMutex = lock_mutex;
-    arguments.UnlockMutex = unlock_mutex;
-    arguments.flags = CKF_OS_LOCKING_OK;
+    set_mutex_functions(arguments);
     arguments.pReserved = reserved.empty() ? nullptr : reserved.data();
     const CK_RV rv = try_call(&CK_FUNCTION_LIST::C_Initialize, static_cast<void*>(&arguments));
     if (rv != CKR_CRYPTOKI_ALREADY_INITIALIZED) check(rv, "C_Initialize", path);

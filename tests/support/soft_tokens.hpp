@@ -8,10 +8,10 @@
 #include <pkcs11/module.hpp>
 #include <pkcs11/token.hpp>
 #include <sast/error.hpp>
-#include <sast/pin_source.hpp>
 #include <softhsm-profiles/profile.hpp>
 #include <softhsm-profiles/provision.hpp>
 #include <softhsm-profiles/softhsm_module.hpp>
+#include <tests/support/counting_pins.hpp>
 #include <tests/support/data.hpp>
 #include <tests/support/temporary_folder.hpp>
 
@@ -51,24 +51,6 @@ class SoftTokens {
 
   private:
     TemporaryFolder folder_;
-    std::string pin_;
-};
-
-/// Gives one PIN and counts how often it was asked.
-class CountingPins final : public sast::PinSource {
-  public:
-    explicit CountingPins(std::string pin) : pin_(std::move(pin)) {}
-    pkcs11::Pin ask(const sast::PinRequest& request) override {
-        ++asked;
-        last_subject = request.subject;
-        std::string copy = pin_;
-        return pkcs11::Pin::take(copy);
-    }
-    void look_at_reader(const sast::PinRequest& /*request*/) override { ++looked; }
-    int asked = 0, looked = 0;
-    std::string last_subject;
-
-  private:
     std::string pin_;
 };
 
