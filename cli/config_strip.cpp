@@ -2,6 +2,8 @@
 
 #include <filesystem>
 #include <memory>
+#include <mutex>
+#include <set>
 
 #include <cli/batch.hpp>
 #include <cli/config.hpp>
@@ -28,22 +30,56 @@ std::string stripped_name(const std::string& name) {
     return name.substr(0, name.size() - kSuffix.size());
 }
 
-// A payload that somebody has changed since is not overwritten without being asked.
-bool would_lose(const std::string& target, ByteView payload) {
-    return std::filesystem::exists(target) && !equal(read_input(target).bytes, payload);
-}
+class Stripper {
+  public:
+    explicit Stripper(const Options& options)
+        : options_(options), targets_(targets_for(options.files, names(options), options.places)) {}
+
+    /// Everything about a file that can fail before anything is written.
+    void check(std::size_t file) {
+        const SgnFile sgn = decode_sgn_input(read_input(options_.files[file]));
+        static_cast<void>(open(file, sgn));
+        // A payload that somebody has changed since is not overwritten without being asked.
+        const std::string& target = targets_[file];
+        if (!std::filesystem::exists(target) || equal(read_input(target).bytes, sgn.payload())) return;
+        const std::lock_guard lock(mutex_);
+        changed_.insert(target);
+    }
+
+    void ask() const {
+        if (changed_.empty()) return;
+        confirm(
+            fmt::format("overwrite {} with other content than what was signed?", fmt::join(changed_, ", ")),
+            options_.overwrite);
+    }
+
+    void strip(std::size_t file) const {
+        const SgnFile sgn = decode_sgn_input(read_input(options_.files[file]));
+        open(file, sgn).store(sgn.payload());
+    }
+
+  private:
+    static std::vector<std::string> names(const Options& options) {
+        std::vector<std::string> names = names_below_root(options.files, options.places);
+        for (std::string& name : names) name = stripped_name(name);
+        return names;
+    }
+    OutputFile open(std::size_t file, const SgnFile& sgn) const {
+        return open_output(targets_[file], sgn.payload().size(), {options_.files[file]});
+    }
+
+    const Options& options_;
+    std::vector<std::string> targets_;
+    std::set<std::string> changed_;
+    std::mutex mutex_;
+};
 
 ExitCode run(const Options& options) {
-    std::vector<std::string> names = names_below_root(options.files, options.places);
-    for (std::string& name : names) name = stripped_name(name);
-    const std::vector<std::string> targets = targets_for(options.files, names, options.places);
+    Stripper stripper(options);
     Batch batch(options.files, options.jobs);
-    batch.run("stripping", [&](std::size_t i) {
-        const SgnFile file = decode_sgn_input(read_input(options.files[i]));
-        if (options.overwrite == Answer::Ask && would_lose(targets[i], file.payload()))
-            throw UsageError(fmt::format("{} is there with other content; --yes overwrites it", targets[i]));
-        open_output(targets[i], file.payload().size(), {options.files[i]}).store(file.payload());
-    });
+    batch.run("checking", [&](std::size_t file) { stripper.check(file); });
+    stripper.ask();
+    batch.run("stripping", [&](std::size_t file) { stripper.strip(file); });
     return batch.report("stripped", options.format);
 }
 

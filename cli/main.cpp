@@ -50,7 +50,9 @@ int run(int argc, char** argv) {
     try {
         program.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
-        print(program.help());
+        std::string help = program.help();
+        if (!help.ends_with('\n')) help += '\n';
+        print(help);
         return 0;
     } catch (const CLI::CallForVersion&) {
         print("ctlsign " CTLSIGN_VERSION "\n");

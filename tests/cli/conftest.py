@@ -10,6 +10,8 @@ PROGRAM = os.environ["CTLSIGN_PROGRAM"]
 DATA = Path(__file__).resolve().parent.parent / "data"
 KRAKOW, OPEN_TOOLS = DATA / "krakow", DATA / "open-tools"
 LISTS = sorted(KRAKOW.glob("*.tlv")) + sorted(OPEN_TOOLS.glob("*.tlv"))
+SOFTHSM = next(path for path in ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
+               if os.path.exists(path))
 # What a person's shell may hold, and a test must not depend on.
 STRANGERS = ("SOURCE_DATE_EPOCH", "NO_COLOR", "SOFTHSM2_CONF", "TZ", "CTLSIGN_VIRTUAL_TOKENS")
 
@@ -39,3 +41,12 @@ def ctlsign(tmp_path):
         return result
 
     return run
+
+
+@pytest.fixture
+def thousand(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(1000):
+        (folder / f"SEP{number:012}.cnf.xml").write_text(f"<device>{number}</device>\n" * 50)
+    return folder

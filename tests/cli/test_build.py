@@ -6,10 +6,8 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import KRAKOW, LISTS, OPEN_TOOLS
+from conftest import KRAKOW, LISTS, OPEN_TOOLS, SOFTHSM
 
-SOFTHSM = next(p for p in ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
-               if os.path.exists(p))
 PUBLISHER = KRAKOW / "certificates" / "cucm-1051-a-pub"
 TOKEN = KRAKOW / "tokens" / "SAST-ADN008580ef"
 OTHER_TOKEN = KRAKOW / "tokens" / "SAST-ADN0054f509"

@@ -5,9 +5,8 @@ import os
 import subprocess
 
 import pytest
-from conftest import DATA, KRAKOW
+from conftest import DATA, KRAKOW, SOFTHSM
 
-SOFTHSM = next(p for p in ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so") if os.path.exists(p))
 PIN = "test-pin-4711"
 CA = KRAKOW / "tokens" / "test-manufacturing-ca"
 

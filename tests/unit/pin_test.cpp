@@ -18,6 +18,8 @@ namespace {
 
 static_assert(!std::is_copy_constructible_v<Pin> && !std::is_copy_assignable_v<Pin>);
 
+#ifndef CTLSIGN_INSTRUMENTED  // sanitizers keep freed memory and do not lock any
+
 // Built at run time and turned by one, so that neither the program's text nor this function's stack holds it.
 std::string turned() {
     std::string text = "Zq7#pin-marker-19f4";
@@ -30,8 +32,6 @@ Pin make_pin(const std::string& turned_text) {
     for (char& c : clear) c = static_cast<char>(c - 1);
     return Pin::take(clear);
 }
-
-#ifndef CTLSIGN_INSTRUMENTED  // sanitizers keep freed memory and do not lock any
 
 struct Mapping {
     std::uintptr_t begin = 0, end = 0;
