@@ -49,6 +49,7 @@ ExitCode of_softhsm(softhsm::Errc code) noexcept {
             return ExitCode::Malformed;
         case softhsm::Errc::UnknownProfile:
         case softhsm::Errc::BadName:
+        case softhsm::Errc::MalformedFault:
             return ExitCode::Usage;
         default:
             return ExitCode::Environment;

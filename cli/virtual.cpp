@@ -1,17 +1,27 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
+#include <thread>
 
 #include <cli/command.hpp>
 #include <cli/input.hpp>
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
+#include <softhsm-profiles/fault.hpp>
 #include <softhsm-profiles/profile.hpp>
 #include <softhsm-profiles/virtual_folder.hpp>
+#include <softhsm-profiles/virtual_plug.hpp>
 
 namespace ctlsign::cli {
 
 namespace {
+
+struct PlugOptions {
+    std::string name;
+    std::optional<unsigned> reader;
+    Format format = Format::AsText;
+};
 
 struct CreateOptions {
     std::string name, profile, key, certificate;
@@ -41,6 +51,8 @@ ExitCode create(const CreateOptions& options) {
     if (!options.certificate.empty()) key.certificate = load_certificate(options.certificate);
     const auto token =
         softhsm::create_virtual_token(softhsm::virtual_tokens_folder(), options.name, profile, key);
+    // A person waits until the light of a token is steady; a script goes on with the next command.
+    std::this_thread::sleep_for(profile.behaviour.settle);
     if (options.format == Format::AsJson) {
         print_json(to_json(token));
     } else {
@@ -61,6 +73,34 @@ ExitCode list(Format format) {
     std::string text;
     for (const auto& token : tokens) text += line(token);
     print(text.empty() ? "no virtual tokens\n" : text);
+    return ExitCode::Done;
+}
+
+void report(const std::string& name, Format format) {
+    for (const auto& token : softhsm::list_virtual_tokens(softhsm::virtual_tokens_folder())) {
+        if (token.name != name) continue;
+        if (format == Format::AsJson) {
+            print_json(to_json(token));
+        } else {
+            print(line(token));
+        }
+    }
+}
+
+ExitCode plug(const PlugOptions& options) {
+    softhsm::plug_virtual_token(softhsm::virtual_tokens_folder(), options.name, options.reader);
+    report(options.name, options.format);
+    return ExitCode::Done;
+}
+
+ExitCode unplug(const PlugOptions& options) {
+    softhsm::unplug_virtual_token(softhsm::virtual_tokens_folder(), options.name);
+    report(options.name, options.format);
+    return ExitCode::Done;
+}
+
+ExitCode add_fault(const std::string& line) {
+    softhsm::add_fault(softhsm::virtual_tokens_folder(), softhsm::decode_fault(line));
     return ExitCode::Done;
 }
 
@@ -114,6 +154,35 @@ void add_create(CLI::App& parent, Action& action) {
     command.callback([&action, options] { action = [options] { return create(*options); }; });
 }
 
+void add_plugging(CLI::App& parent, Action& action) {
+    const auto options = std::make_shared<PlugOptions>();
+    CLI::App& in =
+        add_command(parent, "plug", "Plug a virtual token in", "ctlsign virtual plug sast-1 --reader 1");
+    in.add_option("NAME", options->name, "Its name")->required();
+    in.add_option("--reader", options->reader, "Into which reader; default: the first that is empty")
+        ->type_name("N");
+    add_json_flag(in, options->format);
+    in.callback([&action, options] { action = [options] { return plug(*options); }; });
+    CLI::App& out =
+        add_command(parent, "unplug", "Pull a virtual token out", "ctlsign virtual unplug sast-1");
+    out.add_option("NAME", options->name, "Its name")->required();
+    add_json_flag(out, options->format);
+    out.callback([&action, options] { action = [options] { return unplug(*options); }; });
+}
+
+void add_faults(CLI::App& parent, Action& action) {
+    const auto line = std::make_shared<std::string>();
+    CLI::App& command =
+        add_command(parent, "fault", "Add a line to the script of faults that programs will meet",
+                    "ctlsign virtual fault 'on C_Sign #3 return CKR_DEVICE_ERROR'");
+    command
+        .add_option("FAULT", *line,
+                    "on FUNCTION [#N] return CKR_...|delay 2s|crash|hang|corrupt|unplug NAME; "
+                    "at 500ms unplug|plug NAME; after 10 signatures unplug|plug NAME")
+        ->required();
+    command.callback([&action, line] { action = [line] { return add_fault(*line); }; });
+}
+
 using Report = ExitCode (*)(Format);
 
 void add_report(CLI::App& command, Action& action, Report report) {
@@ -131,6 +200,8 @@ void add_virtual(CLI::App& program, Action& action) {
     command.require_subcommand(1);
     add_create(command, action);
     add_report(add_command(command, "list", "List the virtual tokens", "ctlsign virtual list"), action, list);
+    add_plugging(command, action);
+    add_faults(command, action);
     add_report(add_command(command, "env", "Print the variables that show the tokens to a PKCS#11 program",
                            "eval \"$(ctlsign virtual env)\""),
                action, print_environment);

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include <pkcs11/cryptoki.hpp>
@@ -21,6 +23,10 @@ std::string_view advice_for(std::error_code code) noexcept {
 }
 
 namespace {
+
+constexpr auto kLongestBusy = std::chrono::seconds(2);
+constexpr auto kAskAgain = std::chrono::milliseconds(20);
+
 std::vector<CK_ATTRIBUTE> native(const Template& attributes) {
     std::vector<CK_ATTRIBUTE> list;
     list.reserve(attributes.entries().size());
@@ -43,9 +49,16 @@ Session Session::open(const Token& token, Access access) {
     CK_FLAGS flags = CKF_SERIAL_SESSION;
     if (access == Access::ReadWrite) flags |= CKF_RW_SESSION;
     CK_SESSION_HANDLE handle = 0;
-    check(state.try_call(&CK_FUNCTION_LIST::C_OpenSession, slot, flags, static_cast<void*>(nullptr),
-                         static_cast<CK_NOTIFY>(nullptr), &handle),
-          "C_OpenSession", token.text());
+    const auto try_open = [&] {
+        return state.try_call(&CK_FUNCTION_LIST::C_OpenSession, slot, flags, static_cast<void*>(nullptr),
+                              static_cast<CK_NOTIFY>(nullptr), &handle);
+    };
+    CK_RV rv = try_open();
+    for (const auto deadline = std::chrono::steady_clock::now() + kLongestBusy;
+         make_rv(rv) == Recovery::busy && std::chrono::steady_clock::now() < deadline; rv = try_open()) {
+        std::this_thread::sleep_for(kAskAgain);
+    }
+    check(rv, "C_OpenSession", token.text());
     return Session(token, handle, state.lifetime);
 }
 

@@ -23,6 +23,18 @@ class Category final : public std::error_category {
                 return "SoftHSM2 is not installed";
             case Errc::ProvisioningDied:
                 return "SoftHSM2 died while making the token";
+            case Errc::NoSuchToken:
+                return "there is no virtual token of this name";
+            case Errc::TokenPlugged:
+                return "the virtual token is plugged in";
+            case Errc::TokenUnplugged:
+                return "the virtual token is not plugged in";
+            case Errc::ReaderOccupied:
+                return "the reader is occupied";
+            case Errc::MalformedFault:
+                return "not a fault";
+            case Errc::NoVirtualModule:
+                return "the module of virtual tokens is not installed";
         }
         return "unknown";
     }

@@ -13,6 +13,12 @@ enum class Errc {
     TokenExists,           ///< a virtual token of that name is there already
     NoSoftHsm,             ///< libsofthsm2.so is not installed
     ProvisioningDied,      ///< the process that makes the token ended without an answer
+    NoSuchToken,           ///< no virtual token of that name
+    TokenPlugged,          ///< it is in a reader already
+    TokenUnplugged,        ///< it is in no reader
+    ReaderOccupied,        ///< another one is in that reader
+    MalformedFault,        ///< a line that no fault script can have
+    NoVirtualModule,       ///< the module of virtual tokens is not installed
 };
 const std::error_category& category() noexcept;
 std::error_code make_error_code(Errc code) noexcept;

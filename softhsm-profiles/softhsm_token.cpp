@@ -1,13 +1,9 @@
-#include <dlfcn.h>
 #include <openssl/crypto.h>
 #include <p11-kit/pkcs11.h>
-#include <sys/mman.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
 #include <deque>
-#include <fstream>
 #include <limits>
 #include <memory>
 #include <string_view>
@@ -15,6 +11,7 @@
 #include <pkcs11/digest.hpp>
 #include <sast/error.hpp>
 #include <softhsm-profiles/error.hpp>
+#include <softhsm-profiles/private_copy.hpp>
 #include <softhsm-profiles/self_signed.hpp>
 #include <softhsm-profiles/softhsm_token.hpp>
 
@@ -71,28 +68,6 @@ class Template {
     std::deque<Bytes> values_;
     std::vector<CK_ATTRIBUTE> attributes_;
 };
-
-// A copy in memory has its own state, also when this process came from one in which SoftHSM2 was in use.
-CK_FUNCTION_LIST* load_private_copy(const std::string& module) {
-    const int fd = memfd_create("libsofthsm2.so", 0);
-    const std::string path = "/proc/self/fd/" + std::to_string(fd);
-    {
-        std::ifstream in(module, std::ios::binary);
-        std::ofstream out(path, std::ios::binary);
-        out << in.rdbuf();
-        if (fd < 0 || !in || !out.flush()) {
-            throw Error(std::error_code(errno, std::generic_category()), "copying", module, "");
-        }
-    }
-    void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) throw Error(pkcs11::Errc::ModuleNotLoaded, "dlopen", module, dlerror());
-    const auto get_list = reinterpret_cast<CK_C_GetFunctionList>(dlsym(library, "C_GetFunctionList"));
-    CK_FUNCTION_LIST* functions = nullptr;
-    if (get_list == nullptr || get_list(&functions) != CKR_OK) {
-        throw Error(pkcs11::Errc::ModuleNotLoaded, "C_GetFunctionList", module, "it is no PKCS#11 module");
-    }
-    return functions;
-}
 
 class TokenMaker {
   public:

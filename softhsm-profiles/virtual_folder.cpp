@@ -1,17 +1,17 @@
 #include <sys/stat.h>
 #include <toml++/toml.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <sstream>
 
+#include <pkcs11/installation.hpp>
 #include <sast/file.hpp>
 #include <softhsm-profiles/error.hpp>
 #include <softhsm-profiles/private_files.hpp>
-#include <softhsm-profiles/softhsm_module.hpp>
 #include <softhsm-profiles/virtual_folder.hpp>
+#include <softhsm-profiles/virtual_plug.hpp>
 
 namespace ctlsign::softhsm {
 
@@ -22,6 +22,7 @@ namespace {
 constexpr std::size_t kMaxName = 32;
 constexpr std::size_t kMaxTokenFile = std::size_t{64} * 1024;
 constexpr const char* kTokenFile = "token.toml";
+constexpr const char* kModule = "libctlsign-virtual-token.so";
 
 void check_name(const std::string& name) {
     constexpr std::string_view kAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
@@ -30,38 +31,6 @@ void check_name(const std::string& name) {
         throw Error(Errc::BadName, "making virtual token", name,
                     "1 to 32 letters, digits, '.', '_' and '-', no '.' first");
     }
-}
-
-fs::path softhsm_folder(const fs::path& folder) {
-    return folder / "softhsm";
-}
-
-// The link readers/N/token says what is plugged. symlink() makes it only where none is, whoever else is
-// plugging.
-unsigned plug_into_first_empty_reader(const fs::path& folder, const std::string& name) {
-    make_private_folder(folder / "readers");
-    for (unsigned reader = 0;; ++reader) {
-        const fs::path place = folder / "readers" / std::to_string(reader);
-        make_private_folder(place);
-        if (symlink(("../../tokens/" + name).c_str(), (place / "token").c_str()) == 0) return reader;
-        if (errno != EEXIST) {
-            throw Error(std::error_code(errno, std::generic_category()), "plugging",
-                        (place / "token").string(), "");
-        }
-    }
-}
-
-std::optional<unsigned> find_reader(const fs::path& folder, const std::string& name) {
-    std::error_code code;
-    for (const auto& entry : fs::directory_iterator(folder / "readers", code)) {
-        const std::string number = entry.path().filename().string();
-        if (number.empty() || number.size() > 4 ||
-            number.find_first_not_of("0123456789") != std::string::npos)
-            continue;
-        const fs::path target = fs::read_symlink(entry.path() / "token", code);
-        if (!code && target.filename() == name) return static_cast<unsigned>(std::stoul(number));
-    }
-    return std::nullopt;
 }
 
 VirtualToken places(const fs::path& folder, const std::string& name) {
@@ -101,16 +70,16 @@ VirtualToken create_virtual_token(const fs::path& folder, const std::string& nam
     try {
         write_private_file(token.folder / "profile.toml", profile.text);
         write_private_file(token.pin_file, profile.pin.user);
-        const Provisioned made = provision_token(softhsm_folder(home), name, profile, {&key, 1});
+        const Provisioned made = provision_token(token.folder / "softhsm", name, profile, {&key, 1});
         write_private_file(token.certificate_file, made.certificates.front().to_pem());
+        token.serial = profile.token.serial.empty() ? made.serial : profile.token.serial;
         std::ostringstream description;
-        description << toml::table{{"profile", profile.name}, {"label", made.label}, {"serial", made.serial}}
+        description << toml::table{{"profile", profile.name}, {"label", made.label}, {"serial", token.serial}}
                     << '\n';
         write_private_file(token.folder / kTokenFile, description.str());
         token.profile = profile.name;
         token.label = made.label;
-        token.serial = made.serial;
-        token.reader = plug_into_first_empty_reader(home, name);
+        token.reader = plug_virtual_token(home, name);
     } catch (...) {
         std::error_code code;
         fs::remove_all(token.folder, code);
@@ -146,9 +115,11 @@ std::vector<VirtualToken> list_virtual_tokens(const fs::path& folder) {
 
 std::vector<std::pair<std::string, std::string>> virtual_environment(const fs::path& folder) {
     const fs::path home = fs::absolute(folder).lexically_normal();
-    return {{"CTLSIGN_VIRTUAL_TOKENS", home.string()},
-            {"SOFTHSM2_CONF", (softhsm_folder(home) / "softhsm2.conf").string()},
-            {"CTLSIGN_MODULE", find_softhsm_module()}};
+    const auto module = find_installed_module(kModule);
+    if (!module) {
+        throw Error(Errc::NoVirtualModule, "looking for", kModule, "install it beside this program");
+    }
+    return {{"CTLSIGN_VIRTUAL_TOKENS", home.string()}, {"CTLSIGN_MODULE", module->string()}};
 }
 
 }  // namespace ctlsign::softhsm

@@ -12,11 +12,11 @@ TREE = {
     "": ["show", "verify", "diff", "build", "resign", "prepare", "attach", "extract", "config", "token", "virtual"],
     "config": ["sign", "verify", "strip"],
     "token": ["list", "doctor", "ready", "rehearse", "export-certificate", "provision"],
-    "virtual": ["create", "list", "env"],
+    "virtual": ["create", "list", "plug", "unplug", "fault", "env"],
 }
 COMMANDS = [""] + [f"{parent} {name}".strip() for parent, names in TREE.items() for name in names]
 # Those that report, and hence have --json.
-REPORTING = [c for c in COMMANDS if c not in ("", "config", "token", "virtual")]
+REPORTING = [c for c in COMMANDS if c not in ("", "config", "token", "virtual", "virtual fault")]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

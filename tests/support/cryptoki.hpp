@@ -12,12 +12,14 @@
 
 namespace ctlsign::testing {
 
-/// Bare Cryptoki for tests that must not rely on the library under test: a module by its path, initialised
-/// with one SOFTHSM2_CONF, finalized at the end.
+/// Bare Cryptoki for tests that must not rely on the library under test: a module by its path, initialised at
+/// first and finalized at the end.
 class Cryptoki {
   public:
-    Cryptoki(const std::string& module, const std::string& configuration) {
-        setenv("SOFTHSM2_CONF", configuration.c_str(), 1);
+    /// SoftHSM2 with CONFIGURATION as its SOFTHSM2_CONF.
+    Cryptoki(const std::string& module, const std::string& configuration)
+        : Cryptoki((setenv("SOFTHSM2_CONF", configuration.c_str(), 1), module)) {}
+    explicit Cryptoki(const std::string& module) {
         library_ = dlopen(module.c_str(), RTLD_NOW | RTLD_LOCAL);
         if (library_ == nullptr) throw std::runtime_error(dlerror());
         const auto get = reinterpret_cast<CK_C_GetFunctionList>(dlsym(library_, "C_GetFunctionList"));
@@ -49,9 +51,9 @@ class Cryptoki {
         must(functions_->C_GetTokenInfo(slot, &info), "C_GetTokenInfo");
         return info;
     }
-    CK_SESSION_HANDLE open(CK_SLOT_ID slot) const {
+    CK_SESSION_HANDLE open(CK_SLOT_ID slot, CK_FLAGS access = 0) const {
         CK_SESSION_HANDLE session = 0;
-        must(functions_->C_OpenSession(slot, CKF_SERIAL_SESSION, nullptr, nullptr, &session),
+        must(functions_->C_OpenSession(slot, CKF_SERIAL_SESSION | access, nullptr, nullptr, &session),
              "C_OpenSession");
         return session;
     }

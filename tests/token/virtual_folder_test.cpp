@@ -4,11 +4,13 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <iterator>
 
 #include <softhsm-profiles/error.hpp>
 #include <softhsm-profiles/softhsm_module.hpp>
 #include <softhsm-profiles/virtual_folder.hpp>
+#include <softhsm-profiles/virtual_plug.hpp>
 #include <tests/support/cryptoki.hpp>
 #include <tests/support/temporary_folder.hpp>
 
@@ -49,9 +51,44 @@ TEST(VirtualFolder, TwoTokensSideBySide) {
     EXPECT_EQ(certificate.common_name(), "SAST-A");
 
     const auto environment = virtual_environment(home);
-    ASSERT_EQ(environment.at(1).first, "SOFTHSM2_CONF");
-    const Cryptoki cryptoki(find_softhsm_module(), environment.at(1).second);
-    EXPECT_EQ(cryptoki.tokens().size(), 2U);
+    EXPECT_EQ(environment.at(0), std::pair(std::string("CTLSIGN_VIRTUAL_TOKENS"), home.string()));
+    EXPECT_EQ(environment.at(1).first, "CTLSIGN_MODULE");
+    EXPECT_TRUE(fs::exists(environment.at(1).second));
+    // Each has a SoftHSM2 of its own.
+    const Cryptoki cryptoki(find_softhsm_module(), listed[0].folder / "softhsm/softhsm2.conf");
+    EXPECT_EQ(cryptoki.tokens().size(), 1U);
+}
+
+Errc why(const std::function<void()>& act) {
+    try {
+        act();
+    } catch (const Error& e) {
+        if (e.code().category() == category()) return static_cast<Errc>(e.code().value());
+    }
+    return Errc{};
+}
+
+TEST(VirtualFolder, PluggingAndUnplugging) {
+    const TemporaryFolder temp;
+    const fs::path& home = temp.path();
+    const Profile profile = load_profile("plain-softhsm");
+    create_virtual_token(home, "A", profile, {});
+    create_virtual_token(home, "B", profile, {});
+    EXPECT_EQ(unplug_virtual_token(home, "A"), 0U);
+    EXPECT_EQ(list_virtual_tokens(home)[0].reader, std::nullopt);
+    EXPECT_EQ(why([&] { unplug_virtual_token(home, "A"); }), Errc::TokenUnplugged);
+    EXPECT_EQ(why([&] { plug_virtual_token(home, "A", 1); }), Errc::ReaderOccupied);
+    EXPECT_EQ(plug_virtual_token(home, "A", 7), 7U);
+    EXPECT_EQ(list_virtual_tokens(home)[0].reader, 7U);
+    EXPECT_EQ(why([&] { plug_virtual_token(home, "A"); }), Errc::TokenPlugged);
+    EXPECT_EQ(unplug_virtual_token(home, "A"), 7U);
+    EXPECT_EQ(plug_virtual_token(home, "A"), 0U);
+    for (const char* name : {"", "C", "../A", "A/"}) {
+        EXPECT_EQ(why([&] { plug_virtual_token(home, name); }), Errc::NoSuchToken) << name;
+        EXPECT_EQ(why([&] { unplug_virtual_token(home, name); }), Errc::NoSuchToken) << name;
+    }
+    unplug_virtual_token(home, "A");
+    EXPECT_EQ(why([&] { plug_virtual_token(home, "A", 10000); }), Errc::BadName);
 }
 
 TEST(VirtualFolder, NobodyElseCanReadIt) {

@@ -1,0 +1,59 @@
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <system_error>
+
+#include <pkcs11/error.hpp>
+#include <softhsm-profiles/locked_file.hpp>
+
+namespace ctlsign::softhsm {
+
+namespace {
+[[noreturn]] void fail(const char* failed, const std::filesystem::path& file) {
+    throw Error(std::error_code(errno, std::generic_category()), failed, file.string(), "");
+}
+}  // namespace
+
+LockedFile::LockedFile(const std::filesystem::path& file)
+    : file_(file), fd_(open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR)) {
+    if (fd_ < 0) fail("opening", file_);
+    while (flock(fd_, LOCK_EX) != 0) {
+        if (errno == EINTR) continue;
+        const int code = errno;
+        close(fd_);
+        errno = code;
+        fail("locking", file_);
+    }
+}
+
+LockedFile::~LockedFile() {
+    close(fd_);
+}
+
+std::string LockedFile::read() const {
+    std::string content;
+    std::array<char, 4096> part{};
+    for (;;) {
+        const ssize_t count = pread(fd_, part.data(), part.size(), static_cast<off_t>(content.size()));
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) fail("reading", file_);
+        if (count == 0) return content;
+        content.append(part.data(), static_cast<std::size_t>(count));
+    }
+}
+
+void LockedFile::write(std::string_view content) {
+    std::size_t done = 0;
+    while (done < content.size()) {
+        const ssize_t count =
+            pwrite(fd_, content.data() + done, content.size() - done, static_cast<off_t>(done));
+        if (count < 0 && errno != EINTR) fail("writing", file_);
+        if (count > 0) done += static_cast<std::size_t>(count);
+    }
+    if (ftruncate(fd_, static_cast<off_t>(done)) != 0) fail("writing", file_);
+}
+
+}  // namespace ctlsign::softhsm

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace ctlsign::softhsm {
+
+/// A small file of text, for the user alone, locked against other processes and threads (flock) for the life
+/// of the object, and made when it is not there. Written in place, because a lock belongs to the file and not
+/// to its name. Throws Error.
+class LockedFile {
+  public:
+    explicit LockedFile(const std::filesystem::path& file);
+    ~LockedFile();
+    LockedFile(const LockedFile&) = delete;
+    LockedFile& operator=(const LockedFile&) = delete;
+
+    std::string read() const;
+    void write(std::string_view content);
+
+  private:
+    std::filesystem::path file_;
+    int fd_;
+};
+
+}  // namespace ctlsign::softhsm

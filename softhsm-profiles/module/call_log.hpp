@@ -1,0 +1,41 @@
+#pragma once
+
+#include <p11-kit/pkcs11.h>
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+namespace ctlsign::virtual_token {
+
+/// One line for each call in the file "log" of the folder, when there is such a file at C_Initialize. It gets
+/// names and numbers only: no octet of an argument, and no length, which could be a PIN's.
+class CallLog {
+  public:
+    CallLog() = default;
+    ~CallLog();
+    CallLog(const CallLog&) = delete;
+    CallLog& operator=(const CallLog&) = delete;
+
+    void open(const std::filesystem::path& folder);
+    void close();
+    bool is_open() const noexcept { return open_; }
+
+    /// ARGUMENTS are written as they are.
+    void write(std::string_view function, const std::string& arguments, CK_RV rv,
+               std::chrono::nanoseconds duration);
+    /// Why a call failed with CKR_GENERAL_ERROR.
+    void write_note(std::string_view text);
+
+  private:
+    void write_line(const std::string& text);
+
+    std::mutex mutex_;
+    int fd_ = -1;
+    std::atomic<bool> open_ = false;
+};
+
+}  // namespace ctlsign::virtual_token
