@@ -11,6 +11,7 @@
 
 #include <pkcs11/error.hpp>
 #include <pkcs11/module.hpp>
+#include <pkcs11/module_call.hpp>
 #include <pkcs11/mutex.hpp>
 
 namespace ctlsign::pkcs11 {
@@ -19,7 +20,7 @@ namespace ctlsign::pkcs11 {
 struct Module::State {
     CK_FUNCTION_LIST* functions = nullptr;
     std::string path;                    // as it was asked for, or p11-kit's name of a configured one
-    std::string reserved;                // x-init-reserved of p11-kit's configuration
+    std::string reserved;                // pReserved of C_Initialize
     std::atomic<pid_t> process = 0;      // that called C_Initialize
     std::atomic<unsigned> lifetime = 0;  // grows with each C_Initialize; sessions of an older one are dead
     bool owns_initialization = false;

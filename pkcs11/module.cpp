@@ -55,7 +55,7 @@ Module::Module(std::unique_ptr<State> state) : state_(std::move(state)) {}
 // FUNCTIONS was just loaded by p11-kit. It is never released again: a vendor's threads may outlive
 // C_Finalize, and code that is unloaded under them crashes at exit.
 static std::shared_ptr<Module> open_loaded(CK_FUNCTION_LIST* functions, std::string path,
-                                           Module::Finalize finalize, auto make) {
+                                           const Module::Options& options, auto make) {
     Registry& known = registry();
     for (;;) {
         {
@@ -65,8 +65,10 @@ static std::shared_ptr<Module> open_loaded(CK_FUNCTION_LIST* functions, std::str
                 auto state = std::make_unique<Module::State>();
                 state->functions = functions;
                 state->path = std::move(path);
-                state->finalize = finalize;
-                if (const KitText reserved{p11_kit_config_option(functions, "x-init-reserved")}) {
+                state->finalize = options.finalize;
+                state->reserved = options.init_reserved;
+                if (const KitText reserved{p11_kit_config_option(functions, "x-init-reserved")};
+                    reserved && state->reserved.empty()) {
                     state->reserved = reserved.get();
                 }
                 state->initialize();
@@ -84,14 +86,18 @@ static std::shared_ptr<Module> open_loaded(CK_FUNCTION_LIST* functions, std::str
     }
 }
 
-std::shared_ptr<Module> Module::open(const std::string& path, Finalize finalize) {
+std::shared_ptr<Module> Module::open(const std::string& path) {
+    return open(path, Options{});
+}
+
+std::shared_ptr<Module> Module::open(const std::string& path, const Options& options) {
     CK_FUNCTION_LIST* functions =
         p11_kit_module_load(path.c_str(), P11_KIT_MODULE_UNMANAGED | P11_KIT_MODULE_CRITICAL);
     if (functions == nullptr) {
         const char* reason = p11_kit_message();
         throw Error(Errc::ModuleNotLoaded, "loading", path, reason != nullptr ? reason : "check the path");
     }
-    return open_loaded(functions, path, finalize, [](std::unique_ptr<State> state) {
+    return open_loaded(functions, path, options, [](std::unique_ptr<State> state) {
         return std::shared_ptr<Module>(new Module(std::move(state)));
     });
 }
@@ -108,10 +114,9 @@ std::vector<std::shared_ptr<Module>> Module::open_configured(std::vector<Failure
         const KitText name{p11_kit_module_get_name(*at)};
         const std::string path = file ? file.get() : name ? name.get() : "a configured module";
         try {
-            modules.push_back(
-                open_loaded(*at, path, Finalize::WhenLastUserGoes, [](std::unique_ptr<State> state) {
-                    return std::shared_ptr<Module>(new Module(std::move(state)));
-                }));
+            modules.push_back(open_loaded(*at, path, {}, [](std::unique_ptr<State> state) {
+                return std::shared_ptr<Module>(new Module(std::move(state)));
+            }));
         } catch (const Error& e) {
             failures.push_back({path, e.what()});
         }

@@ -20,10 +20,16 @@ class Module : public std::enable_shared_from_this<Module> {
     enum class Finalize { WhenLastUserGoes, Never };
     enum class Slots { All, WithToken };
 
+    struct Options {
+        Finalize finalize = Finalize::WhenLastUserGoes;
+        /// The string that NSS softokn and its like want at C_Initialize (pReserved; in p11-kit's
+        /// configuration x-init-reserved, which it takes the place of).
+        std::string init_reserved;
+    };
     /// The module in file PATH (absolute, or a name in p11-kit's module folder). Opening it twice gives the
-    /// same object. Throws Errc::ModuleNotLoaded, or the CK_RV of C_Initialize.
-    static std::shared_ptr<Module> open(const std::string& path,
-                                        Finalize finalize = Finalize::WhenLastUserGoes);
+    /// same object, as the first opened it. Throws Errc::ModuleNotLoaded, or the CK_RV of C_Initialize.
+    static std::shared_ptr<Module> open(const std::string& path, const Options& options);
+    static std::shared_ptr<Module> open(const std::string& path);
 
     /// A configured module that did not start, and why.
     struct Failure {

@@ -86,9 +86,7 @@ void set_mutex_functions(CK_C_INITIALIZE_ARGS& arguments) noexcept {
     arguments.flags |= CKF_OS_LOCKING_OK;
 }
 
-thread_local constinit unsigned ModuleCall::depth_ = 0;
-
-void ModuleCall::unlock_forgotten() noexcept {
+void unlock_forgotten_mutexes() noexcept {
     while (held != nullptr) unlock_wholly(&held);
 }
 

@@ -36,21 +36,7 @@ class ForkSafeMutex {
 /// Has a module lock with mutexes of ours, its own where it insists.
 void set_mutex_functions(CK_C_INITIALIZE_ARGS& arguments) noexcept;
 
-/// Stands around each call into a module. When the outermost ends, what the module left locked in this
-/// thread is unlocked: OpenSC 0.23 forgets a mutex when a card is pulled, and every other thread would wait
-/// for it (docs/modules.md).
-class ModuleCall {
-  public:
-    ModuleCall() noexcept { ++depth_; }
-    ~ModuleCall() {
-        if (--depth_ == 0) unlock_forgotten();
-    }
-    ModuleCall(const ModuleCall&) = delete;
-    ModuleCall& operator=(const ModuleCall&) = delete;
-
-  private:
-    static void unlock_forgotten() noexcept;
-    static thread_local constinit unsigned depth_;
-};
+/// Unlocks what modules have locked in this thread and not unlocked.
+void unlock_forgotten_mutexes() noexcept;
 
 }  // namespace ctlsign::pkcs11

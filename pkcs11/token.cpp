@@ -83,7 +83,8 @@ std::vector<Mechanism> Token::mechanisms() const {
     CK_MECHANISM_TYPE* none = nullptr;
     check(state.try_call(&CK_FUNCTION_LIST::C_GetMechanismList, slot, none, &count), "C_GetMechanismList",
           text_);
-    std::vector<CK_MECHANISM_TYPE> types(count);
+    // One more than asked for: p11-kit's client (0.24) reads past the end when it leaves mechanisms out.
+    std::vector<CK_MECHANISM_TYPE> types(count + 1);
     check(state.try_call(&CK_FUNCTION_LIST::C_GetMechanismList, slot, types.data(), &count),
           "C_GetMechanismList", text_);
     std::vector<Mechanism> list;

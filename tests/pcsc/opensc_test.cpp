@@ -46,11 +46,6 @@ PivCard::Key key_of(const std::string& stem) {
     return {load_key(stem + ".key"), load_certificate(stem + ".pem")};
 }
 
-std::unique_ptr<PivCard> card_with(std::uint8_t number, const std::string& stem) {
-    return std::make_unique<PivCard>(
-        number, std::map<std::uint8_t, PivCard::Key>{{PivCard::kAuthentication, key_of(stem)}});
-}
-
 std::error_code code_of(const std::function<void()>& action) {
     try {
         action();
@@ -144,7 +139,7 @@ TEST_F(OpenSc, ListsWhoCouldSign) {
 }
 
 TEST_F(OpenSc, SignsTheGoldenList) {
-    VirtualCard card(card_with(1, kSecond));
+    VirtualCard card(make_piv_card(1, kSecond));
     card.insert();
     const auto module = open_module();
     CountingPins pins(PivCard::kPin);
@@ -159,7 +154,7 @@ TEST_F(OpenSc, SignsWithEachSizeAndDigest) {
     const auto module = open_module();
     std::uint8_t number = 0;
     for (const char* stem : {kFirst, kRsa2048}) {
-        VirtualCard card(card_with(++number, stem));
+        VirtualCard card(make_piv_card(++number, stem));
         card.insert();
         const Token token = wait_for_token(*module);
         CountingPins pins(PivCard::kPin);
@@ -210,7 +205,7 @@ TEST_F(OpenSc, TheSignatureKeyIsAnsweredWithThePinHeld) {
 }
 
 TEST_F(OpenSc, AWrongPinIsCountedDownAndTheFinalTryKept) {
-    VirtualCard card(card_with(1, kFirst));
+    VirtualCard card(make_piv_card(1, kFirst));
     card.insert();
     const auto module = open_module();
     const Token token = wait_for_token(*module);
@@ -228,7 +223,7 @@ TEST_F(OpenSc, AWrongPinIsCountedDownAndTheFinalTryKept) {
 }
 
 TEST_F(OpenSc, TriesOutliveAPullAndALockedCardIsNotAsked) {
-    VirtualCard card(card_with(1, kFirst));
+    VirtualCard card(make_piv_card(1, kFirst));
     card.insert();
     const auto module = open_module();
     Token token = wait_for_token(*module);
@@ -249,7 +244,7 @@ TEST_F(OpenSc, TriesOutliveAPullAndALockedCardIsNotAsked) {
 }
 
 TEST_F(OpenSc, APullThatWasNoticedIsATokenGone) {
-    VirtualCard card(card_with(1, kFirst));
+    VirtualCard card(make_piv_card(1, kFirst));
     card.insert();
     const auto module = open_module();
     Open open(wait_for_token(*module));
@@ -265,7 +260,7 @@ TEST_F(OpenSc, APullThatWasNoticedIsATokenGone) {
 TEST_F(OpenSc, APullNotYetNoticedLocksNobodyOut) {
     const auto module = open_module();
     for (std::uint8_t i = 0; i < 5; ++i) {
-        VirtualCard card(card_with(i, kFirst));
+        VirtualCard card(make_piv_card(i, kFirst));
         card.insert();
         const Token token = wait_for_token(*module);
         Open open(token);
@@ -280,7 +275,7 @@ TEST_F(OpenSc, APullNotYetNoticedLocksNobodyOut) {
 TEST_F(OpenSc, APullInTheMiddleOfASignatureLocksNobodyOut) {
     const auto module = open_module();
     for (std::uint8_t i = 0; i < 5; ++i) {
-        VirtualCard card(card_with(i, kFirst));
+        VirtualCard card(make_piv_card(i, kFirst));
         card.insert();
         Open open(wait_for_token(*module));
         card.pull_in_signature();
@@ -293,7 +288,7 @@ TEST_F(OpenSc, APullInTheMiddleOfASignatureLocksNobodyOut) {
 }
 
 TEST_F(OpenSc, SignsAgainWhenTheCardWasOutFor20ms) {
-    VirtualCard card(card_with(1, kFirst));
+    VirtualCard card(make_piv_card(1, kFirst));
     card.insert();
     const auto module = open_module();
     const Token token = wait_for_token(*module);
@@ -312,7 +307,7 @@ TEST_F(OpenSc, SignsAgainWhenTheCardWasOutFor20ms) {
 }
 
 TEST_F(OpenSc, SignsAgainWhenTheCardWasOutFor5s) {
-    VirtualCard card(card_with(1, kFirst));
+    VirtualCard card(make_piv_card(1, kFirst));
     card.insert();
     const auto module = open_module();
     const Token token = wait_for_token(*module);
@@ -326,7 +321,7 @@ TEST_F(OpenSc, SignsAgainWhenTheCardWasOutFor5s) {
 }
 
 TEST_F(OpenSc, FindsTheCardInTheOtherReader) {
-    VirtualCard card(card_with(1, kFirst));
+    VirtualCard card(make_piv_card(1, kFirst));
     card.insert(0);
     const auto module = open_module();
     const Token before = wait_for_token(*module);
@@ -340,8 +335,8 @@ TEST_F(OpenSc, FindsTheCardInTheOtherReader) {
 }
 
 TEST_F(OpenSc, AnotherCardIsAnotherToken) {
-    VirtualCard first(card_with(1, kFirst));
-    VirtualCard second(card_with(2, kSecond));
+    VirtualCard first(make_piv_card(1, kFirst));
+    VirtualCard second(make_piv_card(2, kSecond));
     first.insert();
     const auto module = open_module();
     const Token token = wait_for_token(*module);
@@ -360,8 +355,8 @@ TEST_F(OpenSc, AnotherCardIsAnotherToken) {
 // When the cards change places before pcscd notices, OpenSC 0.23 goes on with the first one's name and signs
 // with the second. The signer compares each signature with the certificate it was made for.
 TEST_F(OpenSc, ACardSwappedUnnoticedSignsForNobody) {
-    VirtualCard first(card_with(1, kFirst));
-    VirtualCard second(card_with(2, kSecond));
+    VirtualCard first(make_piv_card(1, kFirst));
+    VirtualCard second(make_piv_card(2, kSecond));
     first.insert();
     const auto module = open_module();
     CountingPins pins(PivCard::kPin);
@@ -382,7 +377,7 @@ TEST_F(OpenSc, ACardSwappedUnnoticedSignsForNobody) {
 }
 
 TEST_F(OpenSc, ACardThatNeverAnswersHoldsUntilItIsPulled) {
-    VirtualCard card(card_with(1, kFirst));
+    VirtualCard card(make_piv_card(1, kFirst));
     card.insert();
     const auto module = open_module();
     Open open(wait_for_token(*module));

@@ -227,4 +227,10 @@ Bytes PivCard::general_authenticate(const Command& command) {
     return status(kWrongData);
 }
 
+std::unique_ptr<PivCard> make_piv_card(std::uint8_t number, const std::string& stem) {
+    return std::make_unique<PivCard>(
+        number, std::map<std::uint8_t, PivCard::Key>{
+                    {PivCard::kAuthentication, {load_key(stem + ".key"), load_certificate(stem + ".pem")}}});
+}
+
 }  // namespace ctlsign::testing

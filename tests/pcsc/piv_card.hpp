@@ -3,6 +3,8 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <string>
 
 #include <pkcs11/bytes.hpp>
 #include <tests/support/key_signer.hpp>
@@ -48,6 +50,9 @@ class PivCard {
     bool just_verified_ = false;  ///< what the signature key asks for each time
     Bytes chained_, pending_;     ///< of a command not yet whole, of a response not yet fetched
 };
+
+/// A card whose authentication key is STEM.key, with STEM.pem, under tests/data.
+std::unique_ptr<PivCard> make_piv_card(std::uint8_t number, const std::string& stem);
 
 /// The signature command's instruction byte (GENERAL AUTHENTICATE).
 inline constexpr std::uint8_t kGeneralAuthenticate = 0x87;

@@ -13,6 +13,7 @@
 #include <pkcs11/bytes.hpp>
 #include <sast/certificate.hpp>
 #include <sast/signer.hpp>
+#include <tests/support/certificates.hpp>
 #include <tests/support/data.hpp>
 
 namespace ctlsign::testing {
@@ -30,11 +31,6 @@ inline KeyPtr load_key(const std::string& name) {
     const std::unique_ptr<BIO, decltype(&BIO_free)> in(
         BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), &BIO_free);
     return own_key(PEM_read_bio_PrivateKey(in.get(), nullptr, nullptr, nullptr));
-}
-
-/// The one certificate of a PEM file under tests/data.
-inline sast::Certificate load_certificate(const std::string& name) {
-    return sast::Certificate::decode_pem(read_text(name)).at(0);
 }
 
 /// A self-signed certificate, for what the vectors do not have.

@@ -11,15 +11,12 @@
 #include <softhsm-profiles/profile.hpp>
 #include <softhsm-profiles/provision.hpp>
 #include <softhsm-profiles/softhsm_module.hpp>
+#include <tests/support/certificates.hpp>
 #include <tests/support/counting_pins.hpp>
 #include <tests/support/data.hpp>
 #include <tests/support/temporary_folder.hpp>
 
 namespace ctlsign::testing {
-
-inline sast::Certificate load_certificate(const std::string& name) {
-    return sast::Certificate::decode_pem(read_text(name)).at(0);
-}
 
 /// SoftHSM2 tokens in a folder of the test's own. Add tokens, then open(). One per process: gtest runs each
 /// test in its own.

@@ -2,9 +2,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <future>
 #include <thread>
 
+#include <pkcs11/module_call.hpp>
 #include <pkcs11/mutex.hpp>
 
 namespace ctlsign::pkcs11 {
@@ -76,6 +78,24 @@ TEST_F(ModuleMutex, IsFreeInAForkedChild) {
     EXPECT_EQ(status, 0);
     end.set_value();
     other.join();
+}
+
+TEST(ModuleCallTest, ALostConnectionOfAModuleEndsNothing) {
+    ASSERT_EQ(signal(SIGPIPE, SIG_DFL), SIG_DFL);
+    int ends[2];
+    ASSERT_EQ(pipe(ends), 0);
+    close(ends[0]);
+    {
+        const ModuleCall call;
+        EXPECT_EQ(write(ends[1], "", 1), -1);
+        EXPECT_EQ(errno, EPIPE);
+    }
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+    EXPECT_EQ(sigismember(&mask, SIGPIPE), 0);
+    EXPECT_EXIT(_exit(write(ends[1], "", 1) == 1 ? 0 : 1), ::testing::KilledBySignal(SIGPIPE), "")
+        << "outside a call it is the program's";
+    close(ends[1]);
 }
 
 }  // namespace

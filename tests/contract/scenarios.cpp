@@ -1,0 +1,338 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <optional>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include <pkcs11/error.hpp>
+#include <sast/error.hpp>
+#include <sast/public_key.hpp>
+#include <sast/token_signer.hpp>
+#include <tests/contract/scenarios.hpp>
+#include <tests/support/certificates.hpp>
+#include <tests/support/counting_pins.hpp>
+#include <tests/support/golden.hpp>
+
+// GoogleTest's expectations throw here (main.cpp).
+namespace ctlsign::testing::contract {
+
+namespace {
+
+using namespace std::chrono_literals;
+using pkcs11::FinalTry;
+using pkcs11::PinState;
+using pkcs11::Recovery;
+using sast::Identity;
+using sast::TokenSigner;
+using ::testing::AnyOf;
+
+constexpr const char* kWrongPin = "00000000";
+const Bytes kMessage = {'a', 'b', 'c'};
+
+const Golden& golden() {
+    static const Golden kGolden = read_golden("krakow/CTLFile-tokens.tlv");
+    return kGolden;
+}
+
+// A token that was just put in needs its time; a busy machine gets more.
+void wait_until(const std::function<bool()>& condition) {
+    for (const auto end = std::chrono::steady_clock::now() + 30s; !condition();) {
+        if (std::chrono::steady_clock::now() > end) throw std::runtime_error("waited for 30 s in vain");
+        std::this_thread::sleep_for(10ms);
+    }
+}
+
+std::error_code code_of(const std::function<void()>& action) {
+    try {
+        action();
+    } catch (const Error& e) {
+        return e.code();
+    }
+    return {};
+}
+
+/// The token in the hands of somebody who wants to sign.
+struct Desk {
+    explicit Desk(TokenKind& its_kind) : kind(its_kind), module(kind.open()) {}
+
+    std::optional<pkcs11::Token> find_token() const {
+        for (const auto& token : module->tokens()) {
+            if (!kind.token_name() || kind.token_name()->matches(token)) return token;
+        }
+        return std::nullopt;
+    }
+    Identity wait_for_identity() const {
+        std::optional<pkcs11::Token> token;
+        wait_until([&] { return (token = find_token()).has_value(); });
+        return sast::choose_identity(*token, std::nullopt, std::nullopt);
+    }
+    /// A signer with the right PIN, and with a wrong one.
+    TokenSigner signer() { return TokenSigner(wait_for_identity(), pins); }
+    TokenSigner mistaken(FinalTry final) { return TokenSigner(wait_for_identity(), wrong_pins, final); }
+
+    TokenKind& kind;
+    std::shared_ptr<pkcs11::Module> module;
+    CountingPins pins{kind.pin()};
+    CountingPins wrong_pins{kWrongPin};
+};
+
+void expect_golden(TokenSigner& signer) {
+    EXPECT_EQ(to_hex(signer.sign(Digest::Sha1, golden().message)), to_hex(golden().signature));
+}
+
+// A signer made anew signs, once the token is there again.
+void expect_signs_again(Desk& desk) {
+    wait_until([&] {
+        return !code_of([&] {
+            TokenSigner signer = desk.signer();
+            expect_golden(signer);
+        });
+    });
+}
+
+// The code when a signature does not come; one that does must be right.
+std::error_code try_sign(TokenSigner& signer) {
+    return code_of([&] { expect_golden(signer); });
+}
+
+// Between processes: one passes, another waits for it and passes no more.
+class Gate {
+  public:
+    Gate() {
+        if (pipe(ends_) != 0) throw std::system_error(errno, std::generic_category(), "pipe");
+    }
+    Gate(const Gate&) = delete;
+    Gate& operator=(const Gate&) = delete;
+    ~Gate() {
+        close(ends_[0]);
+        close(ends_[1]);
+    }
+    void pass() { EXPECT_EQ(write(ends_[1], "", 1), 1); }
+    void wait() {
+        close(std::exchange(ends_[1], -1));
+        char ignored = 0;
+        EXPECT_EQ(read(ends_[0], &ignored, 1), 1);
+    }
+
+  private:
+    int ends_[2];
+};
+
+pid_t start_child(const std::function<void()>& action) {
+    std::fflush(nullptr);
+    const pid_t child = fork();
+    if (child != 0) return child;
+    try {
+        action();
+    } catch (const std::exception& e) {
+        std::fprintf(stderr, "child: %s\n", e.what());
+        _exit(1);
+    }
+    _exit(0);
+}
+
+void expect_good_end(pid_t child) {
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_EQ(status, 0) << "wait status of the child";
+}
+
+// Whatever a module calls a token that is not there.
+const auto kGone = AnyOf(Recovery::token_gone, Recovery::session_lost, Recovery::login_needed,
+                         Recovery::device_failed, make_error_code(sast::Errc::NoToken));
+
+}  // namespace
+
+void sign(TokenKind& kind) {
+    Desk desk(kind);
+    TokenSigner signer = desk.signer();
+    EXPECT_EQ(signer.facts().certificate, load_certificate(std::string(TokenKind::kStem) + ".pem"));
+    for (int i = 0; i < 3; ++i) expect_golden(signer);
+    EXPECT_EQ(desk.pins.asked, 1);
+}
+
+void sign_with_each_digest(TokenKind& kind) {
+    Desk desk(kind);
+    TokenSigner signer = desk.signer();
+    auto key =
+        sast::PublicKey::from_spki(load_certificate(std::string(TokenKind::kStem) + ".pem").spki_der());
+    for (const Digest digest : {Digest::Sha1, Digest::Sha256, Digest::Sha512})
+        EXPECT_TRUE(key.verify(digest, {{kMessage}}, signer.sign(digest, kMessage))) << to_text(digest);
+}
+
+void wrong_pin(TokenKind& kind) {
+    Desk desk(kind);
+    TokenSigner mistaken = desk.mistaken(FinalTry::Refuse);
+    EXPECT_EQ(try_sign(mistaken), Recovery::pin_wrong);
+    EXPECT_EQ(desk.wrong_pins.asked, 1);
+    TokenSigner signer = desk.signer();
+    expect_golden(signer);
+    EXPECT_EQ(desk.wait_for_identity().token.info().pin, PinState::Good);
+}
+
+void final_try_kept(TokenKind& kind) {
+    Desk desk(kind);
+    std::error_code code;
+    for (int i = 0; i < 20 && code != pkcs11::Errc::FinalTryRefused; ++i) {
+        TokenSigner mistaken = desk.mistaken(FinalTry::Refuse);
+        code = try_sign(mistaken);
+        EXPECT_THAT(code, AnyOf(Recovery::pin_wrong, make_error_code(pkcs11::Errc::FinalTryRefused)));
+    }
+    EXPECT_EQ(code, pkcs11::Errc::FinalTryRefused);
+    TokenSigner signer = desk.signer();
+    EXPECT_EQ(try_sign(signer), pkcs11::Errc::FinalTryRefused);
+    EXPECT_EQ(desk.pins.asked, 0) << "nobody is asked for what will not be sent";
+    TokenSigner daring(desk.wait_for_identity(), desk.pins, FinalTry::Spend);
+    expect_golden(daring);
+}
+
+void locked(TokenKind& kind) {
+    Desk desk(kind);
+    std::error_code code;
+    for (int i = 0; i < 20 && code != Recovery::pin_locked; ++i) {
+        TokenSigner mistaken = desk.mistaken(FinalTry::Spend);
+        code = try_sign(mistaken);
+        EXPECT_THAT(code, AnyOf(Recovery::pin_wrong, Recovery::pin_locked));
+    }
+    EXPECT_EQ(desk.wait_for_identity().token.info().pin, PinState::Locked);
+    TokenSigner signer(desk.wait_for_identity(), desk.pins, FinalTry::Spend);
+    EXPECT_EQ(try_sign(signer), Recovery::pin_locked);
+    EXPECT_EQ(desk.pins.asked, 0);
+}
+
+void two_processes_sign(TokenKind& kind) {
+    Gate first_is_in, second_is_in, go;
+    const auto work = [&kind, &go](Gate& is_in) {
+        Desk desk(kind);
+        TokenSigner signer = desk.signer();
+        signer.unlock();
+        is_in.pass();
+        go.wait();
+        for (int i = 0; i < 20; ++i) expect_golden(signer);
+    };
+    const pid_t first = start_child([&] { work(first_is_in); });
+    first_is_in.wait();
+    const pid_t second = start_child([&] { work(second_is_in); });
+    second_is_in.wait();
+    go.pass();
+    go.pass();
+    expect_good_end(first);
+    expect_good_end(second);
+}
+
+void two_processes_log_in(TokenKind& kind) {
+    const auto work = [&kind] {
+        for (int i = 0; i < 5; ++i) sign(kind);
+    };
+    const pid_t first = start_child(work);
+    const pid_t second = start_child(work);
+    expect_good_end(first);
+    expect_good_end(second);
+}
+
+void fork_in_the_middle(TokenKind& kind) {
+    Desk desk(kind);
+    TokenSigner signer = desk.signer();
+    expect_golden(signer);
+    expect_good_end(start_child([&] {
+        EXPECT_EQ(try_sign(signer), Recovery::session_lost) << "the session is the parent's";
+        TokenSigner its_own = desk.signer();
+        expect_golden(its_own);
+    }));
+    expect_golden(signer);
+}
+
+void pulled_before(TokenKind& kind) {
+    Desk desk(kind);
+    TokenSigner signer = desk.signer();
+    kind.pull();
+    EXPECT_THAT(try_sign(signer), kGone);
+    kind.insert(0);
+    expect_signs_again(desk);
+}
+
+void pulled_during(TokenKind& kind) {
+    Desk desk(kind);
+    TokenSigner signer = desk.signer();
+    signer.unlock();
+    kind.pull_in_signature();
+    EXPECT_THAT(try_sign(signer), kGone);
+    kind.insert(0);
+    expect_signs_again(desk);
+}
+
+void pulled_after(TokenKind& kind) {
+    Desk desk(kind);
+    {
+        TokenSigner signer = desk.signer();
+        expect_golden(signer);
+        kind.pull();
+    }
+    wait_until([&] { return !desk.find_token(); });
+    kind.insert(0);
+    expect_signs_again(desk);
+}
+
+static void out_for(TokenKind& kind, std::chrono::milliseconds time) {
+    Desk desk(kind);
+    TokenSigner signer = desk.signer();
+    expect_golden(signer);
+    kind.pull();
+    std::this_thread::sleep_for(time);
+    kind.insert(0);
+    EXPECT_THAT(try_sign(signer), AnyOf(std::error_code{}, kGone));
+    expect_signs_again(desk);
+}
+void out_for_20_ms(TokenKind& kind) {
+    out_for(kind, 20ms);
+}
+void out_for_5_s(TokenKind& kind) {
+    out_for(kind, 5s);
+}
+
+void another_reader(TokenKind& kind) {
+    Desk desk(kind);
+    const Identity before = desk.wait_for_identity();
+    kind.pull();
+    kind.insert(1);
+    wait_until([&] {
+        const auto token = desk.find_token();
+        return token && token->slot() != before.token.slot();
+    });
+    EXPECT_EQ(desk.wait_for_identity().token.info().serial, before.token.info().serial);
+    expect_signs_again(desk);
+}
+
+void another_token(TokenKind& kind) {
+    Desk desk(kind);
+    TokenSigner signer = desk.signer();
+    expect_golden(signer);
+    kind.pull();
+    std::this_thread::sleep_for(2s);  // as long as a hand needs
+    kind.insert_other();
+    const std::string serial = signer.identity().token.info().serial;
+    EXPECT_NE(try_sign(signer), std::error_code{}) << "the token chosen is not there";
+    wait_until([&] {
+        const auto token = desk.find_token();
+        return token && token->info().serial != serial;
+    });
+    EXPECT_EQ(desk.wait_for_identity().certificate,
+              load_certificate(std::string(TokenKind::kOtherStem) + ".pem"));
+}
+
+void module_dies(TokenKind& kind) {
+    Desk desk(kind);
+    TokenSigner signer = desk.signer();
+    expect_golden(signer);
+    kind.die();
+    EXPECT_THAT(try_sign(signer), kGone);
+}
+
+}  // namespace ctlsign::testing::contract

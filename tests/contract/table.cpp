@@ -1,0 +1,65 @@
+#include <tests/contract/scenarios.hpp>
+#include <tests/contract/token_kind.hpp>
+
+namespace ctlsign::testing::contract {
+
+namespace {
+constexpr const char* kLoginWrites =
+    "SoftHSM2 2.6 rewrites the token's file at each login; who reads it meanwhile loses the token";
+constexpr const char* kNeverLocks = "SoftHSM2 never locks a PIN";
+constexpr const char* kNssNeverLocks = "softokn never locks a PIN";
+constexpr const char* kAlwaysIn = "a token in a folder is always in; removing the folder is no removal";
+constexpr const char* kOneProcess = "all of the module is in this process";
+}  // namespace
+
+const std::vector<Column>& columns() {
+    using enum Ability;
+    static const std::vector<Column> kColumns = {
+        {"softhsm2",
+         make_softhsm,
+         {{SharesLogins, kLoginWrites},
+          {CountsTries, kNeverLocks},
+          {CanBePulled, kAlwaysIn},
+          {HasTwoReaders, kAlwaysIn},
+          {CanDie, kOneProcess}}},
+        {"opensc+pcscd", make_opensc, {{CanDie, "pcscd is no part of the module"}}},
+        {"nss-softokn",
+         make_nss,
+         {{CountsTries, kNssNeverLocks},
+          {CanBePulled, kAlwaysIn},
+          {HasTwoReaders, kAlwaysIn},
+          {CanDie, kOneProcess}}},
+        {"p11-kit-remote",
+         make_remote,
+         {{SharesLogins, kLoginWrites},
+          {CountsTries, kNeverLocks},
+          {CanBePulled, kAlwaysIn},
+          {HasTwoReaders, kAlwaysIn}}},
+    };
+    return kColumns;
+}
+
+const std::vector<Row>& rows() {
+    using enum Ability;
+    static const std::vector<Row> kRows = {
+        {"sign", sign, {}},
+        {"sign with each digest", sign_with_each_digest, {}},
+        {"wrong PIN", wrong_pin, {}},
+        {"final try kept", final_try_kept, {CountsTries}},
+        {"locked", locked, {CountsTries}},
+        {"two processes sign at once", two_processes_sign, {}},
+        {"two processes log in at once", two_processes_log_in, {SharesLogins}},
+        {"fork in the middle", fork_in_the_middle, {}},
+        {"pulled before the signature", pulled_before, {CanBePulled}},
+        {"pulled in the signature", pulled_during, {CanBePulled}},
+        {"pulled after the signature", pulled_after, {CanBePulled}},
+        {"out for 20 ms", out_for_20_ms, {CanBePulled}},
+        {"out for 5 s", out_for_5_s, {CanBePulled}},
+        {"put into another reader", another_reader, {CanBePulled, HasTwoReaders}},
+        {"another token put in", another_token, {CanBePulled}},
+        {"module dies", module_dies, {CanDie}},
+    };
+    return kRows;
+}
+
+}  // namespace ctlsign::testing::contract

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <pkcs11/module.hpp>
+#include <sast/identity.hpp>
+
+namespace ctlsign::testing::contract {
+
+/// What a scenario asks of a token beyond signing; a kind that lacks one says why (table.cpp).
+enum class Ability {
+    SharesLogins,  ///< a login in one process leaves the others alone
+    CountsTries,   ///< knows a last try, and locks
+    CanBePulled,
+    HasTwoReaders,
+    CanDie,  ///< the module's other half is a process of its own
+};
+
+/// One kind of token with the module that shows it. A cell of the matrix makes one, in a process of its own,
+/// and provisions it before anything else.
+class TokenKind {
+  public:
+    TokenKind() = default;
+    TokenKind(const TokenKind&) = delete;
+    TokenKind& operator=(const TokenKind&) = delete;
+    virtual ~TokenKind() = default;
+
+    /// The key and certificate of the token, under tests/data, and those of another token.
+    static constexpr const char* kStem = "krakow/tokens/SAST-ADN008580ef";
+    static constexpr const char* kOtherStem = "krakow/tokens/SAST-ADN0054f509";
+
+    /// Makes the token and puts it in.
+    virtual void provision() = 0;
+    virtual std::shared_ptr<pkcs11::Module> open() = 0;
+    virtual std::string pin() const = 0;
+    /// The token among those of the module; any when there is only one.
+    virtual std::optional<sast::TokenName> token_name() const { return std::nullopt; }
+
+    virtual void pull() { throw std::logic_error("cannot be pulled"); }
+    /// Puts the token into a reader, 0 or 1.
+    virtual void insert(unsigned /*reader*/) { throw std::logic_error("cannot be put in"); }
+    virtual void insert_other() { throw std::logic_error("has no other token"); }
+    virtual void pull_in_signature() { throw std::logic_error("cannot be pulled in a signature"); }
+    virtual void die() { throw std::logic_error("cannot die"); }
+};
+
+std::unique_ptr<TokenKind> make_softhsm();
+std::unique_ptr<TokenKind> make_opensc();
+std::unique_ptr<TokenKind> make_nss();
+std::unique_ptr<TokenKind> make_remote();
+
+/// A column of the matrix.
+struct Column {
+    const char* name;
+    std::unique_ptr<TokenKind> (*make)();
+    std::map<Ability, const char*> lacks;  ///< and why
+};
+
+/// A row of the matrix: the scenario fails by an exception.
+struct Row {
+    const char* name;
+    void (*scenario)(TokenKind&);
+    std::vector<Ability> needs;
+};
+
+const std::vector<Column>& columns();
+const std::vector<Row>& rows();
+
+}  // namespace ctlsign::testing::contract
