@@ -15,6 +15,8 @@ ExitCode of_pkcs11(pkcs11::Errc code) noexcept {
         case pkcs11::Errc::NotAnUri:
         case pkcs11::Errc::PinInUri:
             return ExitCode::Usage;
+        case pkcs11::Errc::MalformedQuirks:
+            return ExitCode::Malformed;
         default:
             return ExitCode::Token;
     }

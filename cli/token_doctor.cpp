@@ -49,12 +49,16 @@ void examine_token(const pkcs11::Token& token, Json& json, std::string& text) {
         if (const auto offer = token.find_mechanism(mechanism)) offers.push_back(*offer);
     }
     json["mechanisms"] = offers.size();
+    const auto quirks = token.quirks();
+    json["quirks"] = to_json(quirks);
+    text += describe_quirks(quirks.effects(), quirks.reasons, "    ");
     json["identities"] = Json::array();
     for (const auto& identity : sast::list_identities(token)) {
         Json entry = to_json(identity);
         text += fmt::format("    {}\n", describe(identity));
         for (const Digest digest : {Digest::Sha1, Digest::Sha256, Digest::Sha512}) {
-            const auto plan = pkcs11::plan_signature(digest, identity.certificate.key_bits(), offers);
+            const auto plan =
+                pkcs11::plan_signature(digest, identity.certificate.key_bits(), offers, std::nullopt, quirks);
             entry["plan"][std::string(to_text(digest))] = plan.explanation;
             text += fmt::format("      {}: {}\n", to_text(digest),
                                 fmt::join(plan.explanation, "\n               "));
@@ -74,6 +78,9 @@ void examine_module(const std::shared_ptr<pkcs11::Module>& module, Report& repor
     report.text += fmt::format("{}\n  {} {} {}.{}, Cryptoki {}.{}\n", module->path(), info.manufacturer,
                                info.description, info.library_major, info.library_minor, info.cryptoki_major,
                                info.cryptoki_minor);
+    const auto quirks = module->quirks();
+    json["quirks"] = to_json(quirks);
+    report.text += describe_quirks(quirks.effects(), quirks.reasons, "  ");
     for (const auto& slot : module->slots(pkcs11::Module::Slots::All)) {
         const auto number = static_cast<unsigned long>(slot.id);
         try {

@@ -42,6 +42,29 @@ Json to_json(const sast::Identity& identity) {
             {"not-after", date_text(certificate.not_after())}};
 }
 
+Json to_json(const pkcs11::Quirks& quirks) {
+    return {{"settle-milliseconds", quirks.settle.count()},
+            {"busy-after-close-milliseconds", quirks.busy_after_close.count()},
+            {"no-sign-final", quirks.no_sign_final},
+            {"no-combined-sha1", quirks.no_combined_sha1},
+            {"one-operation-at-a-time", quirks.one_operation_at_a_time},
+            {"why", quirks.reasons}};
+}
+
+Json to_json(const pkcs11::ModuleQuirks& quirks) {
+    return {{"never-finalize", quirks.never_finalize},
+            {"spurious-first-event", quirks.spurious_first_event},
+            {"why", quirks.reasons}};
+}
+
+std::string describe_quirks(const std::vector<std::string>& effects, const std::vector<std::string>& reasons,
+                            std::string_view indent) {
+    if (effects.empty()) return {};
+    std::string text = fmt::format("{}quirks: {}\n", indent, fmt::join(effects, "; "));
+    for (const auto& reason : reasons) text += fmt::format("{}  because {}\n", indent, reason);
+    return text;
+}
+
 std::string describe(const sast::Identity& identity) {
     const auto& certificate = identity.certificate;
     const char* kind = certificate.key_kind() == sast::KeyKind::Rsa  ? "RSA"

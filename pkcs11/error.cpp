@@ -156,6 +156,8 @@ class Category final : public std::error_category {
                 return "not a PKCS#11 URI (RFC 7512)";
             case Errc::PinInUri:
                 return "a URI with pin-value is refused";
+            case Errc::MalformedQuirks:
+                return "not a table of quirks";
             case Errc::Forked:
                 return "the session belongs to the process before the fork";
             case Errc::WrongLength:

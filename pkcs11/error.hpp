@@ -33,6 +33,7 @@ enum class Errc {
     ModuleNotLoaded = 1,
     NotAnUri,
     PinInUri,
+    MalformedQuirks,
     Forked,
     WrongLength,
     NoMechanism,

@@ -71,7 +71,7 @@ std::vector<Mechanism> candidate_mechanisms(Digest digest) {
 }
 
 MechanismPlan plan_signature(Digest digest, unsigned key_bits, std::span<const MechanismInfo> offers,
-                             const std::optional<std::vector<Mechanism>>& allowed) {
+                             const std::optional<std::vector<Mechanism>>& allowed, const Quirks& quirks) {
     MechanismPlan plan;
     for (const SignatureStep& way : ways(digest)) {
         const std::string name = to_text(way.mechanism);
@@ -79,6 +79,9 @@ MechanismPlan plan_signature(Digest digest, unsigned key_bits, std::span<const M
         std::string left = offer == offers.end() ? "not offered by the token" : objection(*offer, key_bits);
         if (left.empty() && allowed && std::ranges::find(*allowed, way.mechanism) == allowed->end()) {
             left = "not among the key's CKA_ALLOWED_MECHANISMS";
+        }
+        if (left.empty() && quirks.no_combined_sha1 && way.mechanism == Mechanism::Sha1RsaPkcs) {
+            left = "does not work on this kind of token";
         }
         if (left.empty()) {
             plan.steps.push_back(way);

@@ -8,6 +8,7 @@
 
 #include <pkcs11/bytes.hpp>
 #include <pkcs11/digest.hpp>
+#include <pkcs11/quirks.hpp>
 
 namespace ctlsign::pkcs11 {
 
@@ -47,10 +48,11 @@ struct MechanismPlan {
 };
 
 /// Combined mechanism, else digest here and CKM_RSA_PKCS, else padding here and CKM_RSA_X_509; from what the
-/// token OFFERS for keys of KEY_BITS and, when the key has CKA_ALLOWED_MECHANISMS, from ALLOWED. Pure. No
-/// way: an empty list of steps.
+/// token OFFERS for keys of KEY_BITS and, when the key has CKA_ALLOWED_MECHANISMS, from ALLOWED; without
+/// what the token's QUIRKS rule out. Pure. No way: an empty list of steps.
 MechanismPlan plan_signature(Digest digest, unsigned key_bits, std::span<const MechanismInfo> offers,
-                             const std::optional<std::vector<Mechanism>>& allowed = std::nullopt);
+                             const std::optional<std::vector<Mechanism>>& allowed = std::nullopt,
+                             const Quirks& quirks = {});
 
 /// The mechanisms plan_signature may choose for DIGEST, to ask a token about.
 std::vector<Mechanism> candidate_mechanisms(Digest digest);

@@ -8,6 +8,7 @@
 
 #include <pkcs11/cryptoki.hpp>
 #include <pkcs11/module.hpp>
+#include <pkcs11/quirks.hpp>
 #include <pkcs11/token.hpp>
 
 namespace ctlsign::pkcs11 {
@@ -73,6 +74,8 @@ static std::shared_ptr<Module> open_loaded(CK_FUNCTION_LIST* functions, std::str
                 }
                 state->initialize();
                 std::shared_ptr<Module> module = make(std::move(state));
+                if (may_forbid_finalize(QuirkTable::of_process()) && module->quirks().never_finalize)
+                    module->state().finalize = Module::Finalize::Never;
                 known.modules.emplace(functions, module);
                 return module;
             }
@@ -103,6 +106,7 @@ std::shared_ptr<Module> Module::open(const std::string& path, const Options& opt
 }
 
 std::vector<std::shared_ptr<Module>> Module::open_configured(std::vector<Failure>& failures) {
+    QuirkTable::of_process();  // when it cannot be read, that is no module's failure
     std::vector<std::shared_ptr<Module>> modules;
     const std::unique_ptr<CK_FUNCTION_LIST*, decltype(&std::free)> list(
         p11_kit_modules_load(nullptr, P11_KIT_MODULE_UNMANAGED), &std::free);
@@ -155,6 +159,10 @@ Module::Info Module::info() const {
             .cryptoki_minor = info.cryptokiVersion.minor,
             .library_major = info.libraryVersion.major,
             .library_minor = info.libraryVersion.minor};
+}
+
+ModuleQuirks Module::quirks() const {
+    return find_quirks(QuirkTable::of_process(), info());
 }
 
 std::vector<SlotInfo> Module::slots(Slots which) const {

@@ -10,6 +10,7 @@
 namespace ctlsign::pkcs11 {
 
 class Token;
+struct ModuleQuirks;
 struct TokenInfo;
 
 /// A PKCS#11 module of this process: loaded by p11-kit, initialised by us, shared by everybody who opens it.
@@ -52,6 +53,8 @@ class Module : public std::enable_shared_from_this<Module> {
         unsigned cryptoki_major = 0, cryptoki_minor = 0, library_major = 0, library_minor = 0;
     };
     Info info() const;
+    /// What QuirkTable::of_process() says of it.
+    ModuleQuirks quirks() const;
 
     /// Asks C_GetSlotList with a null list first, so that readers plugged in since are seen. Throws CK_RV.
     std::vector<SlotInfo> slots(Slots which) const;

@@ -1,9 +1,8 @@
 #include <fmt/format.h>
 
-#include <chrono>
-#include <thread>
 #include <utility>
 
+#include <pkcs11/backoff.hpp>
 #include <pkcs11/cryptoki.hpp>
 #include <pkcs11/session.hpp>
 
@@ -24,9 +23,6 @@ std::string_view advice_for(std::error_code code) noexcept {
 
 namespace {
 
-constexpr auto kLongestBusy = std::chrono::seconds(2);
-constexpr auto kAskAgain = std::chrono::milliseconds(20);
-
 std::vector<CK_ATTRIBUTE> native(const Template& attributes) {
     std::vector<CK_ATTRIBUTE> list;
     list.reserve(attributes.entries().size());
@@ -40,23 +36,30 @@ std::vector<CK_ATTRIBUTE> native(const Template& attributes) {
 Session::Session(Token token, unsigned long handle, unsigned lifetime)
     : token_(std::move(token)), handle_(handle), lifetime_(lifetime), open_(true) {}
 
+// What a token answers that is there and still busy after its last session.
+static bool may_be_busy(CK_RV rv) {
+    return make_rv(rv) == Recovery::busy || rv == CKR_DEVICE_ERROR || rv == CKR_TOKEN_NOT_PRESENT;
+}
+
 Session Session::open(const Token& token, Access access) {
     auto& state = token.module()->state();
     state.adopt_process();
     const auto slot = static_cast<CK_SLOT_ID>(token.slot());
-    CK_SLOT_INFO ignored{};
-    check(state.try_call(&CK_FUNCTION_LIST::C_GetSlotInfo, slot, &ignored), "C_GetSlotInfo", token.text());
     CK_FLAGS flags = CKF_SERIAL_SESSION;
     if (access == Access::ReadWrite) flags |= CKF_RW_SESSION;
+    CK_SLOT_INFO slot_info{};
     CK_SESSION_HANDLE handle = 0;
-    const auto try_open = [&] {
+    const auto attempt = [&] {
+        check(state.try_call(&CK_FUNCTION_LIST::C_GetSlotInfo, slot, &slot_info), "C_GetSlotInfo",
+              token.text());
         return state.try_call(&CK_FUNCTION_LIST::C_OpenSession, slot, flags, static_cast<void*>(nullptr),
                               static_cast<CK_NOTIFY>(nullptr), &handle);
     };
-    CK_RV rv = try_open();
-    for (const auto deadline = std::chrono::steady_clock::now() + kLongestBusy;
-         make_rv(rv) == Recovery::busy && std::chrono::steady_clock::now() < deadline; rv = try_open()) {
-        std::this_thread::sleep_for(kAskAgain);
+    CK_RV rv = attempt();
+    if (may_be_busy(rv)) {
+        Backoff backoff(token.quirks().busy_after_close);
+        while (may_be_busy(rv) && (slot_info.flags & CKF_TOKEN_PRESENT) != 0 && backoff.pause())
+            rv = attempt();
     }
     check(rv, "C_OpenSession", token.text());
     return Session(token, handle, state.lifetime);

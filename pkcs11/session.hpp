@@ -34,7 +34,7 @@ class Session {
     enum class Access { ReadOnly, ReadWrite };
 
     /// C_GetSlotInfo, then C_OpenSession: some modules see a token that came back only when asked for its
-    /// slot. A token that is busy is asked again for two seconds: eTokens are, after their last session.
+    /// slot. Tries again while a token whose quirk that is may be busy after its last session.
     static Session open(const Token& token, Access access = Access::ReadOnly);
 
     Session(Session&& other) noexcept;

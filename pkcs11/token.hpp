@@ -7,6 +7,7 @@
 
 #include <pkcs11/mechanism.hpp>
 #include <pkcs11/module.hpp>
+#include <pkcs11/quirks.hpp>
 #include <pkcs11/slot.hpp>
 
 namespace ctlsign::pkcs11 {
@@ -46,6 +47,8 @@ class Token {
     std::vector<Mechanism> mechanisms() const;
     /// C_GetMechanismInfo; nothing when the token does not know MECHANISM.
     std::optional<MechanismInfo> find_mechanism(Mechanism mechanism) const;
+    /// What QuirkTable::of_process() says of it; the token is not asked.
+    Quirks quirks() const { return find_quirks(QuirkTable::of_process(), info_); }
 
   private:
     std::shared_ptr<Module> module_;

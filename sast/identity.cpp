@@ -5,6 +5,7 @@
 #include <set>
 #include <tuple>
 
+#include <pkcs11/backoff.hpp>
 #include <pkcs11/session.hpp>
 #include <sast/error.hpp>
 #include <sast/identity.hpp>
@@ -32,6 +33,28 @@ std::vector<PublicKeyObject> list_public_keys(const Session& session) {
                         session.find_attribute<attribute::Modulus>(object).value_or(Bytes{})});
     }
     return keys;
+}
+
+std::vector<pkcs11::ObjectHandle> list_certificates(const Session& session) {
+    return session.find_objects(pkcs11::Template()
+                                    .with<attribute::Class>(ObjectClass::Certificate)
+                                    .with<attribute::CertificateType>(pkcs11::CertificateType::X509));
+}
+
+/// What can be seen of a token's keys without login.
+struct PublicObjects {
+    std::vector<PublicKeyObject> keys;
+    std::vector<pkcs11::ObjectHandle> certificates;
+};
+
+// A token may show nothing for a while after a plug; one whose quirk that is gets the time it takes.
+PublicObjects list_public_objects(const Session& session) {
+    PublicObjects objects{list_public_keys(session), list_certificates(session)};
+    if (!objects.keys.empty() || !objects.certificates.empty()) return objects;
+    pkcs11::Backoff backoff(session.token().quirks().settle);
+    while (objects.keys.empty() && objects.certificates.empty() && backoff.pause())
+        objects = {list_public_keys(session), list_certificates(session)};
+    return objects;
 }
 
 std::string hint_for(const Token& token) {
@@ -91,12 +114,9 @@ std::vector<Token> list_tokens(std::span<const std::shared_ptr<pkcs11::Module>> 
 
 std::vector<Identity> list_identities(const Token& token) {
     const Session session = Session::open(token);
-    const auto public_keys = list_public_keys(session);
+    const auto objects = list_public_objects(session);
     std::vector<Identity> identities;
-    const auto wanted = pkcs11::Template()
-                            .with<attribute::Class>(ObjectClass::Certificate)
-                            .with<attribute::CertificateType>(pkcs11::CertificateType::X509);
-    for (const auto object : session.find_objects(wanted)) {
+    for (const auto object : objects.certificates) {
         const auto der = session.find_attribute<attribute::Value>(object);
         if (!der) continue;
         std::optional<Certificate> certificate;
@@ -107,7 +127,7 @@ std::vector<Identity> list_identities(const Token& token) {
         }
         Bytes id = session.find_attribute<attribute::Id>(object).value_or(Bytes{});
         const bool seen =
-            std::ranges::any_of(public_keys, [&](const auto& key) { return !id.empty() && key.id == id; }) ||
+            std::ranges::any_of(objects.keys, [&](const auto& key) { return !id.empty() && key.id == id; }) ||
             (!id.empty() && !session
                                  .find_objects(pkcs11::Template()
                                                    .with<attribute::Class>(ObjectClass::PrivateKey)
@@ -148,7 +168,7 @@ Token choose_token(std::span<const Token> tokens, const std::optional<TokenName>
 
 static Identity stand_in_identity(const Token& token, const Uri* uri, const Certificate& certificate) {
     const Session session = Session::open(token);
-    const auto public_keys = list_public_keys(session);
+    const auto public_keys = list_public_objects(session).keys;
     Identity identity{token, certificate, {}, {}, KeyEvidence::NotSeen};
     if (uri != nullptr) identity.key_id = uri->id().value_or(Bytes{});
     if (public_keys.empty()) return identity;  // the private key will be compared after login

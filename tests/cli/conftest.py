@@ -13,7 +13,7 @@ LISTS = sorted(KRAKOW.glob("*.tlv")) + sorted(OPEN_TOOLS.glob("*.tlv"))
 SOFTHSM = next(path for path in ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
                if os.path.exists(path))
 # What a person's shell may hold, and a test must not depend on.
-STRANGERS = ("SOURCE_DATE_EPOCH", "NO_COLOR", "SOFTHSM2_CONF", "TZ", "CTLSIGN_VIRTUAL_TOKENS")
+STRANGERS = ("SOURCE_DATE_EPOCH", "NO_COLOR", "SOFTHSM2_CONF", "TZ", "CTLSIGN_VIRTUAL_TOKENS", "CTLSIGN_QUIRKS")
 
 
 class Result:
@@ -30,7 +30,8 @@ def ctlsign(tmp_path):
     """Runs the program in the test's folder. expect is the exit code; an error is one line on standard error."""
 
     def run(*arguments, expect=0, stdin=None, env=None, **options):
-        environment = {k: v for k, v in os.environ.items() if k not in STRANGERS} | (env or {})
+        environment = {k: v for k, v in os.environ.items() if k not in STRANGERS}
+        environment |= {"XDG_CONFIG_HOME": str(tmp_path)} | (env or {})
         done = subprocess.run([PROGRAM, *map(str, arguments)], input=stdin, capture_output=True, check=False,
                               cwd=tmp_path, env=environment, timeout=120, **options)
         result = Result(done)

@@ -25,7 +25,7 @@ def tokens(tmp_path, ctlsign):
     def run(*arguments, **options):
         return ctlsign(*arguments, env=env, **options)
 
-    run.module = SOFTHSM
+    run.module, run.env = SOFTHSM, env
     return run
 
 
@@ -160,3 +160,32 @@ def test_self_signed(tokens, tmp_path):
     checked = subprocess.run(["openssl", "verify", "-CAfile", "a.pem", "-partial_chain", "a.pem"], cwd=tmp_path, capture_output=True,
                              text=True, check=False)
     assert checked.returncode == 0, checked.stderr
+
+
+def test_doctor_tells_quirks_and_why(provisioned, tmp_path):
+    (tmp_path / "quirks.toml").write_text(
+        '[[token]]\nwhy = "it was seen in Krakow"\nmodel = "SoftHSM*"\nno-combined-sha1 = true\nsettle-milliseconds = 10\n')
+    (tmp_path / "none.toml").write_text("")
+    provisioned.env["CTLSIGN_QUIRKS"] = "quirks.toml"
+    (module,) = json.loads(provisioned("token", "doctor", "--module", SOFTHSM, "--json").out)["modules"]
+    assert module["quirks"] == {"never-finalize": False, "spurious-first-event": False, "why": []}
+    for token in module["tokens"]:
+        assert token["quirks"]["no-combined-sha1"] and token["quirks"]["settle-milliseconds"] == 10
+        assert token["quirks"]["why"] == ["it was seen in Krakow"]
+        (identity,) = token["identities"]
+        assert identity["plan"]["SHA-1"][0] == "CKM_SHA1_RSA_PKCS: left out, does not work on this kind of token"
+    text = provisioned("token", "doctor").out
+    assert text.count("quirks: may show no objects for 10 ms after a plug; CKM_SHA1_RSA_PKCS does not work") == 2
+    assert text.count("because it was seen in Krakow") == 2
+    provisioned.env["CTLSIGN_QUIRKS"] = "none.toml"
+    assert "quirks:" not in provisioned("token", "doctor").out
+
+
+def test_quirks_that_cannot_be_read(provisioned, tmp_path):
+    (tmp_path / "quirks.toml").write_text('[[token]]\nwhy = "w"\nmodel = "m"\ncolour = 1\n')
+    provisioned.env["CTLSIGN_QUIRKS"] = "quirks.toml"
+    error = provisioned("token", "list", expect=3).err
+    assert "quirks.toml" in error and "line 4" in error and len(error.splitlines()) == 1
+    provisioned.env["CTLSIGN_QUIRKS"] = "absent.toml"
+    assert "absent.toml" in provisioned("token", "list", expect=6).err
+    provisioned("show", KRAKOW / "CTLFile-tokens.tlv")

@@ -55,6 +55,18 @@ TEST(MechanismPlan, RespectsKeySizesAndWhatTheKeyAllows) {
     EXPECT_TRUE(plan_signature(Digest::Sha1, 1024, not_signing).steps.empty());
 }
 
+TEST(MechanismPlan, LeavesOutWhatTheQuirksRuleOut) {
+    const std::vector offers{offer(Mechanism::RsaPkcs), offer(Mechanism::Sha1RsaPkcs),
+                             offer(Mechanism::Sha256RsaPkcs)};
+    Quirks quirks;
+    quirks.no_combined_sha1 = true;
+    const auto plan = plan_signature(Digest::Sha1, 1024, offers, std::nullopt, quirks);
+    EXPECT_THAT(chosen(plan), ElementsAre(Mechanism::RsaPkcs));
+    EXPECT_THAT(plan.explanation.at(0), HasSubstr("CKM_SHA1_RSA_PKCS: left out, does not work"));
+    EXPECT_THAT(chosen(plan_signature(Digest::Sha256, 1024, offers, std::nullopt, quirks)),
+                ElementsAre(Mechanism::Sha256RsaPkcs, Mechanism::RsaPkcs));
+}
+
 TEST(EncodeInput, PadsAsRfc8017Says) {
     const Bytes message{'a', 'b', 'c'};
     const Bytes info = encode_input({Mechanism::RsaPkcs, InputForm::DigestInfo}, Digest::Sha1, message, 128);
