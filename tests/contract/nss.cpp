@@ -16,8 +16,9 @@ class Nss final : public TokenKind {
         const std::string pkcs12 = folder_ / "key.p12";
         std::ofstream(pin_file) << pin();
         run({"certutil", "-N", "-d", database_, "-f", pin_file});
-        run({"openssl", "pkcs12", "-export", "-in", data_path(std::string(kStem) + ".pem"), "-inkey",
-             data_path(std::string(kStem) + ".key"), "-name", "A", "-passout", "pass:none", "-out", pkcs12});
+        run({"openssl", "pkcs12", "-export", "-in", data_path(std::string(key_name()) + ".pem"), "-inkey",
+             data_path(std::string(key_name()) + ".key"), "-name", "A", "-passout", "pass:none", "-out",
+             pkcs12});
         run({"pk12util", "-i", pkcs12, "-d", database_, "-k", pin_file, "-W", "none"});
     }
     std::shared_ptr<pkcs11::Module> open() override {

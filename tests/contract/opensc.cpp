@@ -17,8 +17,8 @@ class OpenSc final : public TokenKind {
     void pull_in_signature() override { card_.pull_in_signature(); }
 
   private:
-    VirtualCard card_{make_piv_card(1, kStem)};
-    VirtualCard other_{make_piv_card(2, kOtherStem)};
+    VirtualCard card_{make_piv_card(1, OpenSc::key_name())};
+    VirtualCard other_{make_piv_card(2, OpenSc::other_key_name())};
 };
 }  // namespace
 

@@ -1,7 +1,15 @@
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
+#include <stdexcept>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include <softhsm-profiles/softhsm_module.hpp>
 #include <tests/contract/token_kind.hpp>
@@ -11,16 +19,29 @@
 namespace ctlsign::testing::contract {
 
 namespace {
+
+// The socket is there before anybody listens, and a client that is refused shows no tokens for ever.
+bool listens(const std::string& path) {
+    const int connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    const bool accepted =
+        connect(connection, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    close(connection);
+    return accepted;
+}
+
 /// SoftHSM2 in a process of its own, through p11-kit's remoting.
 class Remote final : public TokenKind {
   public:
     void provision() override {
-        tokens_.add("A", "plain-softhsm", kStem);
+        tokens_.add("A", "plain-softhsm", key_name());
         const std::filesystem::path socket = tokens_.folder() / "p11-kit.socket";
         server_.emplace(std::vector<std::string>{"p11-kit", "server", "--foreground", "--provider",
                                                  softhsm::find_softhsm_module(), "--name", socket,
                                                  "pkcs11:"});
-        for (int i = 0; !exists(socket); ++i) {
+        for (int i = 0; !listens(socket); ++i) {
             if (i == 3000) throw std::runtime_error("p11-kit server does not start");
             std::this_thread::sleep_for(std::chrono::milliseconds(10));
         }
@@ -34,6 +55,7 @@ class Remote final : public TokenKind {
     SoftTokens tokens_;
     std::optional<ChildProcess> server_;
 };
+
 }  // namespace
 
 std::unique_ptr<TokenKind> make_remote() {

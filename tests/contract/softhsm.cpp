@@ -6,7 +6,7 @@ namespace ctlsign::testing::contract {
 namespace {
 class SoftHsm final : public TokenKind {
   public:
-    void provision() override { tokens_.add("A", "plain-softhsm", kStem); }
+    void provision() override { tokens_.add("A", "plain-softhsm", key_name()); }
     std::shared_ptr<pkcs11::Module> open() override { return tokens_.open(); }
     std::string pin() const override { return tokens_.pin(); }
 

@@ -8,12 +8,16 @@ constexpr const char* kLoginWrites =
     "SoftHSM2 2.6 rewrites the token's file at each login; who reads it meanwhile loses the token";
 constexpr const char* kNeverLocks = "SoftHSM2 never locks a PIN";
 constexpr const char* kNssNeverLocks = "softokn never locks a PIN";
+constexpr const char* kNotShared =
+    "to do: the lock across processes for a token that does one thing at a time";
 constexpr const char* kAlwaysIn = "a token in a folder is always in; removing the folder is no removal";
 constexpr const char* kOneProcess = "all of the module is in this process";
 }  // namespace
 
 const std::vector<Column>& columns() {
     using enum Ability;
+    const std::map<Ability, const char*> etoken = {
+        {SharesItself, kNotShared}, {SharesLogins, kNotShared}, {CanDie, kOneProcess}};
     static const std::vector<Column> kColumns = {
         {"softhsm2",
          make_softhsm,
@@ -35,6 +39,15 @@ const std::vector<Column>& columns() {
           {CountsTries, kNeverLocks},
           {CanBePulled, kAlwaysIn},
           {HasTwoReaders, kAlwaysIn}}},
+        {"plain-softhsm",
+         [] { return make_virtual("plain-softhsm"); },
+         {{SharesLogins, kLoginWrites}, {CountsTries, kNeverLocks}, {CanDie, kOneProcess}}},
+        {"publisher-hsm",
+         [] { return make_virtual("publisher-hsm"); },
+         {{SharesLogins, kLoginWrites}, {CanDie, kOneProcess}}},
+        {"etoken-pro-64k", [] { return make_virtual("etoken-pro-64k"); }, etoken},
+        {"etoken-5110", [] { return make_virtual("etoken-5110"); }, etoken},
+        {"etoken-5110-cc", [] { return make_virtual("etoken-5110-cc"); }, etoken},
     };
     return kColumns;
 }
@@ -47,7 +60,7 @@ const std::vector<Row>& rows() {
         {"wrong PIN", wrong_pin, {}},
         {"final try kept", final_try_kept, {CountsTries}},
         {"locked", locked, {CountsTries}},
-        {"two processes sign at once", two_processes_sign, {}},
+        {"two processes sign at once", two_processes_sign, {SharesItself}},
         {"two processes log in at once", two_processes_log_in, {SharesLogins}},
         {"fork in the middle", fork_in_the_middle, {}},
         {"pulled before the signature", pulled_before, {CanBePulled}},

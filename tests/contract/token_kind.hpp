@@ -13,6 +13,7 @@ namespace ctlsign::testing::contract {
 
 /// What a scenario asks of a token beyond signing; a kind that lacks one says why (table.cpp).
 enum class Ability {
+    SharesItself,  ///< two processes may use it at once
     SharesLogins,  ///< a login in one process leaves the others alone
     CountsTries,   ///< knows a last try, and locks
     CanBePulled,
@@ -29,9 +30,9 @@ class TokenKind {
     TokenKind& operator=(const TokenKind&) = delete;
     virtual ~TokenKind() = default;
 
-    /// The key and certificate of the token, under tests/data, and those of another token.
-    static constexpr const char* kStem = "krakow/tokens/SAST-ADN008580ef";
-    static constexpr const char* kOtherStem = "krakow/tokens/SAST-ADN0054f509";
+    /// The key and certificate of a token: NAME.key and NAME.pem under tests/data.
+    virtual const char* key_name() const { return "krakow/tokens/SAST-ADN008580ef"; }
+    virtual const char* other_key_name() const { return "krakow/tokens/SAST-ADN0054f509"; }
 
     /// Makes the token and puts it in.
     virtual void provision() = 0;
@@ -52,6 +53,8 @@ std::unique_ptr<TokenKind> make_softhsm();
 std::unique_ptr<TokenKind> make_opensc();
 std::unique_ptr<TokenKind> make_nss();
 std::unique_ptr<TokenKind> make_remote();
+/// With keys of 1024 bits, or of 2048 where the profile knows no shorter ones.
+std::unique_ptr<TokenKind> make_virtual(const char* profile);
 
 /// A column of the matrix.
 struct Column {
