@@ -32,6 +32,11 @@ std::optional<unsigned> find_number(std::string_view text, int base = 10) {
     return number;
 }
 
+// What a CK_RV is called that has no name.
+bool is_unnamed(std::string_view rv) {
+    return rv.starts_with("CKR_0x");
+}
+
 // The words of a line, taken one by one.
 class Words {
   public:
@@ -73,7 +78,7 @@ class Words {
         if (word.starts_with("0x")) {
             if (const auto number = find_number(word.substr(2), 16)) return *number;
         }
-        for (unsigned rv = 0; rv <= kMaxStandardRv; ++rv) {
+        for (unsigned rv = 0; rv <= kMaxStandardRv && !is_unnamed(word); ++rv) {
             if (pkcs11::make_rv(rv).message() == word) return rv;
         }
         malformed("a return value, CKR_... or 0x...");
@@ -114,7 +119,7 @@ void read_effect(Words& words, Fault& fault) {
 
 std::string encode_rv(unsigned long rv) {
     const std::string name = pkcs11::make_rv(rv).message();
-    return rv <= kMaxStandardRv && !name.starts_with("CKR_0x") ? name : fmt::format("0x{:x}", rv);
+    return rv <= kMaxStandardRv && !is_unnamed(name) ? name : fmt::format("0x{:x}", rv);
 }
 
 std::string encode_trigger(const Fault& fault) {

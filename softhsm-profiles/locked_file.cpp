@@ -15,18 +15,35 @@ namespace {
 [[noreturn]] void fail(const char* failed, const std::filesystem::path& file) {
     throw Error(std::error_code(errno, std::generic_category()), failed, file.string(), "");
 }
+// On failure FD is closed.
+void lock(int fd, int how, const std::filesystem::path& file) {
+    while (flock(fd, how) != 0) {
+        if (errno == EINTR) continue;
+        const int code = errno;
+        close(fd);
+        errno = code;
+        fail("locking", file);
+    }
+}
+
+std::string read_all(int fd, const std::filesystem::path& file) {
+    std::string content;
+    std::array<char, 4096> part{};
+    for (;;) {
+        const ssize_t count = pread(fd, part.data(), part.size(), static_cast<off_t>(content.size()));
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) fail("reading", file);
+        if (count == 0) return content;
+        content.append(part.data(), static_cast<std::size_t>(count));
+    }
+}
+
 }  // namespace
 
 LockedFile::LockedFile(const std::filesystem::path& file)
     : file_(file), fd_(open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR)) {
     if (fd_ < 0) fail("opening", file_);
-    while (flock(fd_, LOCK_EX) != 0) {
-        if (errno == EINTR) continue;
-        const int code = errno;
-        close(fd_);
-        errno = code;
-        fail("locking", file_);
-    }
+    lock(fd_, LOCK_EX, file_);
 }
 
 LockedFile::~LockedFile() {
@@ -34,15 +51,7 @@ LockedFile::~LockedFile() {
 }
 
 std::string LockedFile::read() const {
-    std::string content;
-    std::array<char, 4096> part{};
-    for (;;) {
-        const ssize_t count = pread(fd_, part.data(), part.size(), static_cast<off_t>(content.size()));
-        if (count < 0 && errno == EINTR) continue;
-        if (count < 0) fail("reading", file_);
-        if (count == 0) return content;
-        content.append(part.data(), static_cast<std::size_t>(count));
-    }
+    return read_all(fd_, file_);
 }
 
 void LockedFile::write(std::string_view content) {
@@ -54,6 +63,16 @@ void LockedFile::write(std::string_view content) {
         if (count > 0) done += static_cast<std::size_t>(count);
     }
     if (ftruncate(fd_, static_cast<off_t>(done)) != 0) fail("writing", file_);
+}
+
+std::string read_locked(const std::filesystem::path& file) {
+    const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) return {};
+    if (fd < 0) fail("opening", file);
+    lock(fd, LOCK_SH, file);
+    std::string content = read_all(fd, file);
+    close(fd);
+    return content;
 }
 
 }  // namespace ctlsign::softhsm

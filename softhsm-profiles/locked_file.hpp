@@ -24,4 +24,8 @@ class LockedFile {
     int fd_;
 };
 
+/// The text of such a file, empty when there is none. It is opened for reading only, and nobody who watches
+/// it for changes is woken. Throws Error.
+std::string read_locked(const std::filesystem::path& file);
+
 }  // namespace ctlsign::softhsm

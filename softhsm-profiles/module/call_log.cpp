@@ -9,20 +9,14 @@
 namespace ctlsign::virtual_token {
 
 CallLog::~CallLog() {
-    close();
+    if (fd_ >= 0) ::close(fd_);
 }
 
 void CallLog::open(const std::filesystem::path& folder) {
     const std::scoped_lock lock(mutex_);
+    if (fd_ >= 0) ::close(fd_);
     fd_ = ::open((folder / "log").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
     open_ = fd_ >= 0;
-}
-
-void CallLog::close() {
-    const std::scoped_lock lock(mutex_);
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
-    open_ = false;
 }
 
 void CallLog::write(std::string_view function, const std::string& arguments, CK_RV rv,

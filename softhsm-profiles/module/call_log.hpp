@@ -20,8 +20,8 @@ class CallLog {
     CallLog(const CallLog&) = delete;
     CallLog& operator=(const CallLog&) = delete;
 
+    /// Instead of the one that was open before. It stays open after C_Finalize, which has a line too.
     void open(const std::filesystem::path& folder);
-    void close();
     bool is_open() const noexcept { return open_; }
 
     /// ARGUMENTS are written as they are.

@@ -44,23 +44,23 @@ void FaultScript::look_again() {
 }
 
 void FaultScript::arm(std::string line) {
-    if (line == line_) return;
-    line_ = std::move(line);
-    fault_.reset();
-    armed_ = Clock::now();
-    if (!line_.empty()) fault_ = softhsm::decode_fault(line_);
+    if (line != line_) {
+        line_ = std::move(line);
+        fault_.reset();
+        armed_ = Clock::now();
+    }
+    // A line that is none throws each time, until somebody mends it.
+    if (!line_.empty() && !fault_) fault_ = softhsm::decode_fault(line_);
 }
 
 void FaultScript::look() {
     if (looked_) {
-        if (!line_.empty() && !fault_) softhsm::decode_fault(line_);  // malformed, as before: throws
-        return;
+        arm(line_);
+    } else {
+        const std::string script = softhsm::read_locked(file_);
+        looked_ = true;
+        arm(split(script).line);
     }
-    std::error_code code;
-    std::string script;
-    if (std::filesystem::exists(file_, code)) script = softhsm::LockedFile(file_).read();
-    looked_ = true;
-    arm(split(script).line);
 }
 
 std::optional<Fault> FaultScript::take(const Matches& matches) {

@@ -106,7 +106,6 @@ CK_RV Module::finalize() {
     watch_.reset();
     close(wake_);
     wake_ = -1;
-    log_.close();
     return CKR_OK;
 }
 

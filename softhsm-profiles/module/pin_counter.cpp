@@ -12,8 +12,7 @@ using softhsm::LockedFile;
 namespace {
 
 // A counter that cannot be read is one that nobody may log in with.
-unsigned read_left(const LockedFile& file, unsigned maximum) {
-    const std::string text = file.read();
+unsigned decode_left(const std::string& text, unsigned maximum) {
     if (text.empty()) return maximum;
     unsigned left = 0;
     std::from_chars(text.data(), text.data() + text.size(), left);
@@ -30,13 +29,13 @@ PinCounter::PinCounter(std::filesystem::path file, unsigned maximum)
     : file_(std::move(file)), maximum_(maximum) {}
 
 unsigned PinCounter::left() const {
-    return maximum_ == 0 ? 0 : read_left(LockedFile(file_), maximum_);
+    return maximum_ == 0 ? 0 : decode_left(softhsm::read_locked(file_), maximum_);
 }
 
 CK_RV PinCounter::spend(const std::function<CK_RV()>& login) {
     if (maximum_ == 0) return login();
     LockedFile file(file_);
-    const unsigned left = read_left(file, maximum_);
+    const unsigned left = decode_left(file.read(), maximum_);
     if (left == 0) return CKR_PIN_LOCKED;
     write_left(file, left - 1);
     const CK_RV rv = login();

@@ -47,8 +47,8 @@ bool Token::offers(CK_MECHANISM_TYPE mechanism) const {
 
 CK_RV Token::admit_session() const {
     const std::scoped_lock lock(mutex_);
-    const bool busy =
-        sessions_ == 0 && std::chrono::steady_clock::now() < closed_ + profile_.behaviour.busy_after_close;
+    const bool busy = sessions_ == 0 && closed_ &&
+                      std::chrono::steady_clock::now() < *closed_ + profile_.behaviour.busy_after_close;
     return busy ? CKR_SESSION_COUNT : CKR_OK;
 }
 

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include <softhsm-profiles/module/pin_counter.hpp>
 #include <softhsm-profiles/module/softhsm_pool.hpp>
@@ -76,7 +77,7 @@ class Token {
     std::unique_ptr<SoftHsm> softhsm_;
     std::atomic<const SoftHsm*> started_ = nullptr;
     unsigned sessions_ = 0;
-    std::chrono::steady_clock::time_point closed_;
+    std::optional<std::chrono::steady_clock::time_point> closed_;  // the last session
     CK_SESSION_HANDLE operating_ = CK_INVALID_HANDLE;
     int operation_lock_ = -1;
 };
