@@ -17,6 +17,12 @@
 #include <tests/support/cryptoki.hpp>
 #include <tests/support/virtual_signing.hpp>
 
+// ThreadSanitizer ends a child process that starts a thread, unless told otherwise.
+extern "C" const char* __tsan_default_options();   // NOLINT: its name
+extern "C" const char* __tsan_default_options() {  // NOLINT
+    return "die_after_fork=0";
+}
+
 // Threads, forks, and processes that end in the middle.
 namespace ctlsign::testing {
 namespace {
@@ -169,6 +175,9 @@ TEST(VirtualExit, LeavesInTheMiddleOfSignatures) {
     for (int turn = 0; turn < 5; ++turn) {
         const int code = exit_code_of([&] {
             const auto* cryptoki = new Cryptoki(module);
+            // Here, and not in a thread: glibc keeps a note of dlopen() for each, and a leak checker finds
+            // it.
+            if (cryptoki->tokens().empty()) _exit(98);
             std::atomic<int> running = 0;
             for (int i = 0; i < 2; ++i) {
                 std::thread([&, cryptoki]() {

@@ -1,0 +1,179 @@
+"""Virtual tokens: the commands, and other people's programs on the module, with the pytest plugin that is installed."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.append(str(ROOT / "softhsm-profiles" / "pytest"))
+pytest_plugins = ["ctlsign_virtual_token"]
+
+SOFTHSM = next(p for p in ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
+               if os.path.exists(p))
+
+
+def run(tokens, *command, code=0, env=None, **options):
+    done = subprocess.run([str(word) for word in command], env=tokens.environment | (env or {}), timeout=120, check=False,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+    assert done.returncode == code, done.stdout
+    return done.stdout
+
+
+def by_softhsm(token):
+    """SoftHSM2 alone, on the files of a virtual token."""
+    return {"SOFTHSM2_CONF": str(token.pin_file.parent / "softhsm" / "softhsm2.conf")}
+
+
+def sign(tokens, token, folder, mechanism="SHA256-RSA-PKCS", code=0):
+    (folder / "message").write_text("a message\n")
+    return run(tokens, "pkcs11-tool", "--module", tokens.module, "--token-label", token.label, "--login", "--pin",
+               token.pin, "--sign", "-m", mechanism, "--label", token.label, "-i", folder / "message",
+               "-o", folder / "signature", code=code)
+
+
+def verify(token, folder):
+    public = subprocess.run(["openssl", "x509", "-in", token.certificate_file, "-pubkey", "-noout"], check=True,
+                            capture_output=True).stdout
+    (folder / "public").write_bytes(public)
+    subprocess.run(["openssl", "dgst", "-sha256", "-verify", folder / "public", "-signature", folder / "signature",
+                    folder / "message"], check=True, capture_output=True)
+
+
+# The commands.
+
+def test_plug_and_unplug(virtual_tokens, ctlsign):
+    token = virtual_tokens.create("plain-softhsm", "A")
+    env = virtual_tokens.environment
+
+    def reader():
+        (listed,) = json.loads(ctlsign("virtual", "list", "--json", env=env).out)
+        return listed.get("reader")
+
+    assert reader() == 0
+    assert "unplugged" in ctlsign("virtual", "unplug", "A", env=env).out
+    assert reader() is None
+    assert "not plugged in" in ctlsign("virtual", "unplug", "A", env=env, expect=6).err
+    assert "in reader 3" in ctlsign("virtual", "plug", "A", "--reader", "3", env=env).out
+    assert reader() == 3
+    assert "plugged in" in ctlsign("virtual", "plug", "A", env=env, expect=6).err
+    token.unplug()
+    assert json.loads(ctlsign("virtual", "plug", "A", "--json", env=env).out)["reader"] == 0
+    assert "no virtual token" in ctlsign("virtual", "plug", "B", env=env, expect=6).err
+
+
+def test_fault_lines_are_checked(virtual_tokens, ctlsign):
+    virtual_tokens.create("plain-softhsm", "A")
+    env = virtual_tokens.environment
+    ctlsign("virtual", "fault", "on C_Sign #3 return CKR_DEVICE_ERROR", env=env)
+    ctlsign("virtual", "fault", "at 2s unplug A", env=env)
+    assert (virtual_tokens.folder / "faults").read_text() == (
+        "on C_Sign #3 return CKR_DEVICE_ERROR\nat 2000ms unplug A\n")
+    error = ctlsign("virtual", "fault", "on C_Sing crash", env=env, expect=2).err
+    assert "C_Sing" in error and "expected" in error
+
+
+def test_the_environment_shows_the_tokens(virtual_tokens, ctlsign):
+    virtual_tokens.create("etoken-5110", "A")
+    text = ctlsign("virtual", "env", env=virtual_tokens.environment).out
+    assert re.fullmatch(r"export CTLSIGN_VIRTUAL_TOKENS='.*'\nexport CTLSIGN_MODULE='.*libctlsign-virtual-token.so'\n", text)
+    assert "SafeNet" in ctlsign("token", "list", env=virtual_tokens.environment).out
+
+
+def test_a_wrong_pin_is_counted_among_programs(virtual_tokens, ctlsign, tmp_path):
+    token = virtual_tokens.create("etoken-pro-64k", "A")
+    assert token.tries_left is None
+    for left in (14, 13):
+        run(virtual_tokens, "pkcs11-tool", "--module", virtual_tokens.module, "--token-label", "A", "--login", "--pin",
+            "wrong-pin", "-O", code=1)
+        assert token.tries_left == left
+    assert "wrong" in ctlsign("token", "list", env=virtual_tokens.environment).out
+    run(virtual_tokens, "pkcs11-tool", "--module", virtual_tokens.module, "--token-label", "A", "--login", "--pin",
+        token.pin, "-O")
+    assert token.tries_left == 15
+
+
+# Other people's programs.
+
+def test_pkcs11_tool(virtual_tokens, tmp_path):
+    token = virtual_tokens.create("plain-softhsm", "A")
+    listed = run(virtual_tokens, "pkcs11-tool", "--module", virtual_tokens.module, "-L")
+    assert "ctlsign virtual reader 0" in listed and token.serial in listed
+    sign(virtual_tokens, token, tmp_path)
+    verify(token, tmp_path)
+    token.unplug()
+    assert "(empty)" in run(virtual_tokens, "pkcs11-tool", "--module", virtual_tokens.module, "-L")
+
+
+def test_pkcs11_tool_sees_a_pull_while_it_signs(virtual_tokens, tmp_path):
+    token = virtual_tokens.create("plain-softhsm", "A")
+    log = virtual_tokens.log()
+    virtual_tokens.fault("on C_Sign delay 3600s")
+    virtual_tokens.fault("at 100ms unplug A")
+    sign(virtual_tokens, token, tmp_path, "RSA-PKCS", code=1)
+    assert re.search(r" C_Sign\(\d+\) CKR_DEVICE_REMOVED ", log.read_text())
+    assert token.pin not in log.read_text()
+
+
+def test_pkcs11_tool_waits_for_the_token(virtual_tokens):
+    token = virtual_tokens.create("plain-softhsm", "A")
+    token.unplug()
+    log = virtual_tokens.log()
+    with subprocess.Popen(["pkcs11-tool", "--module", virtual_tokens.module, "--test-hotplug"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=virtual_tokens.environment,
+                          text=True) as waiting:
+        waiting.stdin.write("x\n\n")  # no C_GetSlotList, but C_WaitForSlotEvent
+        waiting.stdin.flush()
+        virtual_tokens.wait_until(lambda: "C_Initialize" in log.read_text())
+        token.plug()
+        out = waiting.communicate("x\n", timeout=60)[0]
+    assert "event on slot 0x0" in out and token.serial in out
+
+
+def normalised(text):
+    return re.sub(r"\(0x[0-9a-f]+\)|module .*", "", text)
+
+
+@pytest.mark.parametrize("program", [
+    ["pkcs11-tool", "--token-label", "A", "--login", "--pin", "softhsm-test-pin", "--test"],
+    ["pkcs11-tool", "--token-label", "A", "--login", "--pin", "softhsm-test-pin", "-O"],
+    ["pkcs11-tool", "--token-label", "A", "-M"],
+    ["p11tool", "--login", "--test-sign", "pkcs11:token=A;object=A;type=private?pin-value=softhsm-test-pin"],
+    ["p11tool", "--login", "--list-all", "pkcs11:token=A?pin-value=softhsm-test-pin"],
+    ["p11tool", "--list-mechanisms", "pkcs11:token=A"],
+], ids=lambda program: " ".join(word for word in program if word.startswith(("p", "--test", "--list", "-O", "-M"))
+                                and ":" not in word))
+def test_the_same_as_on_softhsm_alone(virtual_tokens, program):
+    token = virtual_tokens.create("plain-softhsm", "A")
+    option = "--module" if program[0] == "pkcs11-tool" else "--provider"
+    alone = run(virtual_tokens, program[0], option, SOFTHSM, *program[1:], env=by_softhsm(token))
+    through = run(virtual_tokens, program[0], option, virtual_tokens.module, *program[1:])
+    # SoftHSM2 lists its objects in no order.
+    assert sorted(normalised(through).splitlines()) == sorted(normalised(alone).splitlines())
+
+
+def test_p11tool_lists_and_sees_a_pull(virtual_tokens):
+    token = virtual_tokens.create("plain-softhsm", "A")
+    command = ["p11tool", "--provider", virtual_tokens.module, "--only-urls", "--list-tokens"]
+    assert f"serial={token.serial};token=A" in run(virtual_tokens, *command)
+    token.unplug()
+    assert "token=A" not in run(virtual_tokens, *command)
+
+
+def test_the_engine_of_libp11(virtual_tokens, tmp_path):
+    token = virtual_tokens.create("plain-softhsm", "A")
+    (tmp_path / "message").write_text("a message\n")
+    command = ["openssl", "dgst", "-engine", "pkcs11", "-keyform", "engine", "-sha256", "-sign",
+               f"pkcs11:token=A;object=A;type=private;pin-value={token.pin}", "-out", tmp_path / "signature",
+               tmp_path / "message"]
+    env = {"PKCS11_MODULE_PATH": virtual_tokens.module}
+    run(virtual_tokens, *command, env=env)
+    verify(token, tmp_path)
+    (tmp_path / "signature").unlink()
+    virtual_tokens.fault("on C_SignInit unplug A")
+    run(virtual_tokens, *command, code=1, env=env)
+    assert not (tmp_path / "signature").exists() or not (tmp_path / "signature").read_bytes()
