@@ -8,6 +8,7 @@
 #include <cli/input.hpp>
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
+#include <cli/virtual_learn.hpp>
 #include <softhsm-profiles/fault.hpp>
 #include <softhsm-profiles/profile.hpp>
 #include <softhsm-profiles/virtual_folder.hpp>
@@ -202,6 +203,7 @@ void add_virtual(CLI::App& program, Action& action) {
     add_report(add_command(command, "list", "List the virtual tokens", "ctlsign virtual list"), action, list);
     add_plugging(command, action);
     add_faults(command, action);
+    add_virtual_learn(command, action);
     add_report(add_command(command, "env", "Print the variables that show the tokens to a PKCS#11 program",
                            "eval \"$(ctlsign virtual env)\""),
                action, print_environment);

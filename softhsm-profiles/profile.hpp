@@ -63,6 +63,9 @@ struct Profile {
 /// or a value out of range: Errc::MalformedProfile with its line.
 Profile decode_profile(std::string_view toml, std::string_view name);
 
+/// The same as TOML; decode_profile() gives it back.
+std::string encode_profile(const Profile& profile);
+
 /// A profile that is shipped, by name, or any other, by the path of its file (a text with '/' or ".toml").
 /// Throws Errc::UnknownProfile, Errc::MalformedProfile, or the system's error for a file that cannot be read.
 Profile load_profile(const std::string& name_or_path);

@@ -37,27 +37,53 @@ class VirtualToken {
 
     /// What a program loads: the path of libctlsign-virtual-token.so.
     static std::string module() {
+#ifdef CTLSIGN_VIRTUAL_TOKEN_MODULE
+        return CTLSIGN_VIRTUAL_TOKEN_MODULE;
+#else
         return softhsm::virtual_environment(softhsm::virtual_tokens_folder()).at(1).second;
+#endif
     }
 
-    const std::string& name() const { return token_.name; }
-    const std::string& label() const { return token_.label; }
-    const std::string& serial() const { return token_.serial; }
-    const std::string& pin() const { return profile_.pin.user; }
-    const std::string& security_officer_pin() const { return profile_.pin.security_officer; }
-    const softhsm::Profile& profile() const { return profile_; }
+    const std::string& name() const {
+        return token_.name;
+    }
+    const std::string& label() const {
+        return token_.label;
+    }
+    const std::string& serial() const {
+        return token_.serial;
+    }
+    const std::string& pin() const {
+        return profile_.pin.user;
+    }
+    const std::string& security_officer_pin() const {
+        return profile_.pin.security_officer;
+    }
+    const softhsm::Profile& profile() const {
+        return profile_;
+    }
     /// tokens/NAME of the folder: certificate.pem, user-pin, pin-tries.
-    const std::filesystem::path& folder() const { return token_.folder; }
-    const std::filesystem::path& certificate_file() const { return token_.certificate_file; }
+    const std::filesystem::path& folder() const {
+        return token_.folder;
+    }
+    const std::filesystem::path& certificate_file() const {
+        return token_.certificate_file;
+    }
 
     void plug(std::optional<unsigned> reader = std::nullopt) {
         softhsm::plug_virtual_token(folder_->path, name(), reader);
     }
-    void unplug() { softhsm::unplug_virtual_token(folder_->path, name()); }
+    void unplug() {
+        softhsm::unplug_virtual_token(folder_->path, name());
+    }
     /// Waits until the objects can be seen.
-    void settle() const { std::this_thread::sleep_for(profile_.behaviour.settle); }
+    void settle() const {
+        std::this_thread::sleep_for(profile_.behaviour.settle);
+    }
     /// Adds a line to the fault script, "on C_Sign #3 return CKR_DEVICE_ERROR".
-    void fault(const std::string& line) { softhsm::add_fault(folder_->path, softhsm::decode_fault(line)); }
+    void fault(const std::string& line) {
+        softhsm::add_fault(folder_->path, softhsm::decode_fault(line));
+    }
 
   private:
     struct Folder {

@@ -164,8 +164,20 @@ struct Passed<Member, CK_RV (*)(CK_SESSION_HANDLE, Arguments...)> {
 
 CK_RV initialize(void* arguments) {
     Module& module = Module::get();
-    return run(module, "C_Initialize",
-               [&] { return module.initialize(static_cast<const CK_C_INITIALIZE_ARGS*>(arguments)); });
+    const auto answer = [&]() -> CK_RV {
+        const CK_RV rv = module.initialize(static_cast<const CK_C_INITIALIZE_ARGS*>(arguments));
+        if (rv != CKR_OK) return rv;
+        try {
+            bool corrupt = false;
+            const CK_RV fault = meet_fault(module, "C_Initialize", nullptr, corrupt).value_or(CKR_OK);
+            if (fault != CKR_OK) module.finalize();
+            return fault;
+        } catch (...) {
+            module.finalize();
+            throw;
+        }
+    };
+    return run(module, "C_Initialize", answer);
 }
 
 CK_RV finalize(void* reserved) {

@@ -15,6 +15,7 @@ namespace ctlsign::virtual_token {
 namespace {
 
 constexpr auto kLongestCallAtExit = std::chrono::seconds(10);
+constexpr auto kLongestFarewell = std::chrono::seconds(1);
 
 // A variable of the environment that has another value for the life of the object.
 class Variable {
@@ -62,12 +63,13 @@ CK_SLOT_ID find_token(const CK_FUNCTION_LIST& softhsm) {
 
 }  // namespace
 
-SoftHsm::SoftHsm(SoftHsmPool& pool, CK_FUNCTION_LIST* functions) : pool_(pool), functions_(functions) {
+SoftHsm::SoftHsm(SoftHsmPool& pool, CK_FUNCTION_LIST* functions, std::string configuration)
+    : pool_(pool), functions_(functions), configuration_(std::move(configuration)) {
     try {
         slot_ = find_token(*functions_);
     } catch (...) {
         functions_->C_Finalize(nullptr);
-        pool_.give_back(functions_);
+        pool_.give_back(functions_, configuration_);
         throw;
     }
 }
@@ -76,12 +78,22 @@ SoftHsm::~SoftHsm() {
     if (!pool_.enter()) return;
     functions_->C_Finalize(nullptr);
     pool_.leave();
-    pool_.give_back(functions_);
+    pool_.give_back(functions_, configuration_);
 }
 
-void SoftHsmPool::give_back(CK_FUNCTION_LIST* functions) {
-    const std::scoped_lock lock(mutex_);
-    idle_.push_back(functions);
+void SoftHsmPool::give_back(CK_FUNCTION_LIST* functions, const std::string& configuration) {
+    {
+        const std::scoped_lock lock(mutex_);
+        if (functions != nullptr) idle_.push_back(functions);
+        configurations_.erase(configurations_.find(configuration));
+    }
+    given_back_.notify_all();
+}
+
+void SoftHsmPool::claim(const std::string& configuration) {
+    std::unique_lock lock(mutex_);
+    given_back_.wait_for(lock, kLongestFarewell, [&] { return !configurations_.contains(configuration); });
+    configurations_.insert(configuration);
 }
 
 CK_FUNCTION_LIST* SoftHsmPool::take_idle() {
@@ -92,25 +104,29 @@ CK_FUNCTION_LIST* SoftHsmPool::take_idle() {
     return functions;
 }
 
-std::unique_ptr<SoftHsm> SoftHsmPool::start(const std::filesystem::path& configuration) {
+std::unique_ptr<SoftHsm> SoftHsmPool::start(const std::filesystem::path& file) {
+    const std::string configuration = file.string();
+    claim(configuration);
     CK_FUNCTION_LIST* functions = take_idle();
-    const bool loaded = functions == nullptr;
-    if (loaded) functions = softhsm::load_private_copy(softhsm::find_softhsm_module());
-    CK_RV rv = CKR_OK;
-    {
-        const std::scoped_lock lock(environment_mutex_);
-        const Variable variable("SOFTHSM2_CONF", configuration.string());
-        CK_C_INITIALIZE_ARGS arguments{};
-        arguments.flags = CKF_OS_LOCKING_OK;
-        rv = functions->C_Initialize(&arguments);
+    try {
+        const bool loaded = functions == nullptr;
+        if (loaded) functions = softhsm::load_private_copy(softhsm::find_softhsm_module());
+        initialize(*functions, configuration);
+        // What is registered last runs first: before the destructors of this copy and OpenSSL's.
+        if (loaded) std::atexit(close_at_exit);
+    } catch (...) {
+        give_back(functions, configuration);
+        throw;
     }
-    // What is registered last runs first: before the destructors of this copy and OpenSSL's.
-    if (loaded) std::atexit(close_at_exit);
-    if (rv != CKR_OK) {
-        give_back(functions);
-        check(rv, "C_Initialize");
-    }
-    return std::make_unique<SoftHsm>(*this, functions);
+    return std::make_unique<SoftHsm>(*this, functions, configuration);
+}
+
+void SoftHsmPool::initialize(const CK_FUNCTION_LIST& functions, const std::string& configuration) {
+    const std::scoped_lock lock(environment_mutex_);
+    const Variable variable("SOFTHSM2_CONF", configuration);
+    CK_C_INITIALIZE_ARGS arguments{};
+    arguments.flags = CKF_OS_LOCKING_OK;
+    check(functions.C_Initialize(&arguments), "C_Initialize");
 }
 
 bool SoftHsmPool::enter() noexcept {

@@ -3,9 +3,12 @@
 #include <p11-kit/pkcs11.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <set>
+#include <string>
 #include <vector>
 
 namespace ctlsign::virtual_token {
@@ -15,7 +18,7 @@ class SoftHsmPool;
 /// A SoftHSM2 of one token's own, initialised; finalized when the object goes.
 class SoftHsm {
   public:
-    SoftHsm(SoftHsmPool& pool, CK_FUNCTION_LIST* functions);
+    SoftHsm(SoftHsmPool& pool, CK_FUNCTION_LIST* functions, std::string configuration);
     ~SoftHsm();
     SoftHsm(const SoftHsm&) = delete;
     SoftHsm& operator=(const SoftHsm&) = delete;
@@ -30,13 +33,15 @@ class SoftHsm {
   private:
     SoftHsmPool& pool_;
     CK_FUNCTION_LIST* functions_;
+    std::string configuration_;
     CK_SLOT_ID slot_ = 0;
 };
 
 /// Copies of SoftHSM2 in this process. One that was finalized is used again, because none can be unloaded.
 class SoftHsmPool {
   public:
-    /// CONFIGURATION is a softhsm2.conf. Throws Error.
+    /// CONFIGURATION is a softhsm2.conf. Waits until a SoftHSM2 that had the same one is finalized, a second
+    /// at most: within a process SoftHSM2's locks on its files do not hold. Throws Error.
     std::unique_ptr<SoftHsm> start(const std::filesystem::path& configuration);
 
     /// Refuses calls from now on and waits for those that run, ten seconds at most: SoftHSM2's destructors
@@ -46,13 +51,17 @@ class SoftHsmPool {
   private:
     friend class SoftHsm;
     CK_FUNCTION_LIST* take_idle();
-    void give_back(CK_FUNCTION_LIST* functions);
+    void initialize(const CK_FUNCTION_LIST& functions, const std::string& configuration);
+    void give_back(CK_FUNCTION_LIST* functions, const std::string& configuration);
+    void claim(const std::string& configuration);
     bool enter() noexcept;
     void leave() noexcept { --calls_; }
 
-    std::mutex mutex_;              // guards idle_
     std::mutex environment_mutex_;  // SoftHSM2 takes its configuration from the environment
+    std::mutex mutex_;              // guards the next two
     std::vector<CK_FUNCTION_LIST*> idle_;
+    std::multiset<std::string> configurations_;  // of those that live
+    std::condition_variable given_back_;
     std::atomic<int> calls_ = 0;
     std::atomic<bool> exiting_ = false;
 };

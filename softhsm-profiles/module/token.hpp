@@ -37,6 +37,7 @@ class Token {
     /// Throws Error when it does not start.
     template <typename Function>
     CK_RV call(Function function) {
+        if (gone_) return CKR_DEVICE_REMOVED;
         const SoftHsm& softhsm = start();
         return softhsm.call([&](CK_FUNCTION_LIST& list) { return function(list, softhsm.slot()); });
     }

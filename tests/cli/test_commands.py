@@ -12,7 +12,7 @@ TREE = {
     "": ["show", "verify", "diff", "build", "resign", "prepare", "attach", "extract", "config", "token", "virtual"],
     "config": ["sign", "verify", "strip"],
     "token": ["list", "doctor", "ready", "rehearse", "export-certificate", "provision"],
-    "virtual": ["create", "list", "plug", "unplug", "fault", "env"],
+    "virtual": ["create", "list", "plug", "unplug", "fault", "env", "learn"],
 }
 COMMANDS = [""] + [f"{parent} {name}".strip() for parent, names in TREE.items() for name in names]
 # Those that report, and hence have --json.

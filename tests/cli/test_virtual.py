@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,70 @@ def test_a_wrong_pin_is_counted_among_programs(virtual_tokens, ctlsign, tmp_path
     run(virtual_tokens, "pkcs11-tool", "--module", virtual_tokens.module, "--token-label", "A", "--login", "--pin",
         token.pin, "-O")
     assert token.tries_left == 15
+
+
+def learned(file):
+    return tomllib.loads(file.read_text())
+
+
+def test_learning_a_token(virtual_tokens, ctlsign, tmp_path):
+    """What can be learned of a virtual eToken is what its profile says; the profile makes such a token again."""
+    token = virtual_tokens.create("etoken-5110", "A")
+    env = virtual_tokens.environment
+    report = json.loads(ctlsign("virtual", "learn", "A", "-o", "kind.toml", "--pin-source", f"file:{token.pin_file}",
+                                "--json", env=env).out)
+    assert report == {"file": "kind.toml", "not-learned": ["slot-id-changes", "settle-milliseconds"]}
+    real = learned(ROOT / "softhsm-profiles" / "profiles" / "etoken-5110.toml")
+    kind = learned(tmp_path / "kind.toml")
+    assert kind["token"] == {"label": "", "serial": "", "removable": True} | real["token"] | {"slot-id-changes": False}
+    for key in ("tries", "minimum-length", "maximum-length", "vendor-counter"):
+        assert kind["pin"][key] == real["pin"][key], key
+    assert sorted(kind["key"]["mechanisms"]) == sorted(real["key"]["mechanisms"])
+    assert sorted(kind["key"]["sizes"]) == sorted(real["key"]["sizes"]) and not kind["key"]["always-authenticate"]
+    for key in ("one-operation-at-a-time", "no-sign-final", "no-combined-sha1"):
+        assert kind["behaviour"][key], key
+    assert kind["behaviour"]["latency-milliseconds"] >= 120 and not kind["behaviour"]["certificates-hidden"]
+    assert kind["behaviour"]["busy-after-close-milliseconds"] >= 150
+    text = (tmp_path / "kind.toml").read_text()
+    assert token.pin not in text and token.serial not in text and '"A"' not in text
+    assert token.tries_left == 15
+    virtual_tokens.create(tmp_path / "kind.toml", "B")
+
+
+def test_learning_without_a_pin(virtual_tokens, ctlsign, tmp_path):
+    token = virtual_tokens.create("plain-softhsm", "A")
+    log = virtual_tokens.log()
+    out = ctlsign("virtual", "learn", "A", "-o", "kind.toml", env=virtual_tokens.environment, stdin=b"").out
+    assert "latency-milliseconds" in out and "C_Login" not in log.read_text() and "C_OpenSession" in log.read_text()
+    kind = learned(tmp_path / "kind.toml")
+    assert kind["pin"]["tries"] == 0 and kind["key"]["sizes"] == [2048, 1024, 4096, 512]
+    assert "CKM_SHA256_RSA_PKCS" in kind["key"]["mechanisms"] and token.serial not in (tmp_path / "kind.toml").read_text()
+
+
+def test_a_wrong_pin_teaches_nothing(virtual_tokens, ctlsign, tmp_path):
+    token = virtual_tokens.create("etoken-5110", "A")
+    (tmp_path / "wrong").write_text("wrong-pin")
+    ctlsign("virtual", "learn", "A", "-o", "kind.toml", "--pin-source", "file:wrong", env=virtual_tokens.environment, expect=5)
+    assert token.tries_left == 14 and not (tmp_path / "kind.toml").exists()
+
+
+def has_namespaces():
+    command = ["unshare", "-Ur", "sh", "-c", "echo 0 > /proc/sys/user/max_inotify_instances"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not has_namespaces(), reason="user namespaces are not allowed here")
+def test_without_notices_of_the_kernel(virtual_tokens, tmp_path):
+    token = virtual_tokens.create("plain-softhsm", "A")
+    log = virtual_tokens.log()
+    (tmp_path / "message").write_text("a message\n")
+    virtual_tokens.fault("on C_Sign delay 3600s")
+    virtual_tokens.fault("at 100ms unplug A")
+    run(virtual_tokens, "unshare", "-Ur", "sh", "-c",
+        'echo 0 > /proc/sys/user/max_inotify_instances; exec "$@"', "sh", "pkcs11-tool", "--module",
+        virtual_tokens.module, "--token-label", "A", "--login", "--pin", token.pin, "--sign", "-m", "RSA-PKCS", "--label",
+        "A", "-i", tmp_path / "message", "-o", tmp_path / "signature", code=1)
+    assert re.search(r" C_Sign\(\d+\) CKR_DEVICE_REMOVED ", log.read_text())
 
 
 # Other people's programs.

@@ -11,6 +11,7 @@
 #include <future>
 #include <iterator>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 
@@ -118,11 +119,12 @@ TEST_F(VirtualFault, PullsAndPlugsByTheClock) {
     EXPECT_EQ((*cryptoki)->C_WaitForSlotEvent(0, &slot, nullptr), CKR_OK);
     EXPECT_EQ(slot, 0U);
     for (const auto end = std::chrono::steady_clock::now() + kLongTime;
-         !script().empty() && std::chrono::steady_clock::now() < end;) {
+         !(script().empty() && fs::is_symlink(home / "readers/0/token")) &&
+         std::chrono::steady_clock::now() < end;) {
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
     EXPECT_EQ(token_info(), CKR_OK);
-    EXPECT_TRUE(fs::is_symlink(home / "readers/0/token"));
+    EXPECT_EQ(script(), "");
 }
 
 TEST_F(VirtualFault, PullsAfterSignatures) {
@@ -140,6 +142,14 @@ TEST_F(VirtualFault, PullsInACall) {
     open();
     token.fault("on C_Sign unplug A");
     EXPECT_EQ(sign(), CKR_DEVICE_REMOVED);
+}
+
+TEST_F(VirtualFault, KeepsTheModuleFromStarting) {
+    cryptoki.reset();
+    token.fault("on C_Initialize return CKR_DEVICE_ERROR");
+    EXPECT_THROW(Cryptoki broken(VirtualToken::module()), std::runtime_error);
+    cryptoki.emplace(VirtualToken::module());
+    EXPECT_EQ(token_info(), CKR_OK);
 }
 
 TEST_F(VirtualFault, CrashesTheProcess) {

@@ -37,6 +37,8 @@ TEST(Profile, EveryShippedOneLoads) {
         EXPECT_FALSE(profile.description.empty()) << name;
         EXPECT_FALSE(profile.key.subject.empty()) << name;
         EXPECT_EQ(decode_profile(profile.text, name).text, profile.text) << name;
+        const std::string written = encode_profile(profile);
+        EXPECT_EQ(encode_profile(decode_profile(written, name)), written) << name;
     }
 }
 
