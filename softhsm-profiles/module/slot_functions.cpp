@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include <pkcs11/error.hpp>
 #include <softhsm-profiles/mechanism_names.hpp>
 #include <softhsm-profiles/module/answers.hpp>
 
@@ -30,7 +31,12 @@ CK_RV with_token(Module& module, CK_SLOT_ID slot, Function function) {
     if (!reader) return CKR_SLOT_ID_INVALID;
     if (!reader->plug) return CKR_TOKEN_NOT_PRESENT;
     if (!reader->token) return CKR_TOKEN_NOT_RECOGNIZED;
-    const CK_RV rv = function(reader->token);
+    CK_RV rv = CKR_TOKEN_NOT_RECOGNIZED;
+    try {
+        rv = function(reader->token);
+    } catch (const Error& e) {
+        module.log().write_note(e.what());  // half made, or damaged
+    }
     return reader->token->gone() ? CKR_TOKEN_NOT_PRESENT : rv;
 }
 

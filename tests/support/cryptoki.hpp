@@ -24,7 +24,9 @@ class Cryptoki {
         if (library_ == nullptr) throw std::runtime_error(dlerror());
         const auto get = reinterpret_cast<CK_C_GetFunctionList>(dlsym(library_, "C_GetFunctionList"));
         must(get(&functions_), "C_GetFunctionList");
-        must(functions_->C_Initialize(nullptr), "C_Initialize");
+        CK_C_INITIALIZE_ARGS arguments{};
+        arguments.flags = CKF_OS_LOCKING_OK;
+        must(functions_->C_Initialize(&arguments), "C_Initialize");
     }
     ~Cryptoki() { functions_->C_Finalize(nullptr); }
     Cryptoki(const Cryptoki&) = delete;

@@ -155,6 +155,14 @@ TEST(VirtualModule, LinksOfAnybodyCount) {
     EXPECT_EQ(token_info(cryptoki, 1), CKR_OK);
 }
 
+TEST(VirtualModule, ADamagedTokenHidesNoOther) {
+    const VirtualToken a("plain-softhsm", "A"), b("plain-softhsm", "B");
+    fs::remove_all(a.folder() / "softhsm/tokens");
+    const Cryptoki cryptoki(VirtualToken::module());
+    EXPECT_EQ(token_info(cryptoki, 0), CKR_TOKEN_NOT_RECOGNIZED);
+    EXPECT_EQ(token_info(cryptoki, 1), CKR_OK);
+}
+
 TEST(VirtualModule, NewReadersComeWithANullQuery) {
     VirtualToken token("plain-softhsm");
     const Cryptoki cryptoki(VirtualToken::module());
