@@ -94,7 +94,7 @@ double signatures_per_second(const Cryptoki& cryptoki, CK_SLOT_ID slot, const st
             for (; !stop; ++count) signer.sign();
         });
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
     stop = true;
     for (std::thread& worker : workers) worker.join();
     return static_cast<double>(count) / std::chrono::duration<double>(Clock::now() - start).count();
@@ -113,7 +113,7 @@ void signing_in_threads(benchmark::State& state) {
     state.counters["module_per_s"] = by_module / static_cast<double>(state.iterations());
     state.counters["ratio"] = by_module / by_softhsm;
 }
-BENCHMARK(signing_in_threads)->Arg(1)->Arg(2)->Arg(4)->Unit(benchmark::kMillisecond)->Iterations(3);
+BENCHMARK(signing_in_threads)->Arg(1)->Arg(2)->Arg(4)->Unit(benchmark::kMillisecond)->Iterations(8);
 
 double resident_mib() {
     std::ifstream in("/proc/self/statm");
