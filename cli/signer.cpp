@@ -40,7 +40,7 @@ OpenedSigner open_signer(const SignerOptions& options) {
     auto pins = make_pins(options.token, uri);
     const pkcs11::Token token = sast::choose_token(find_tokens(options.token, uri).tokens, uri);
     auto signer = std::make_unique<sast::TokenSigner>(sast::choose_identity(token, uri, certificate), *pins,
-                                                      options.token.final_try);
+                                                      make_policy(options.token));
     return opened(std::move(pins), std::move(signer));
 }
 

@@ -12,6 +12,7 @@ void add_token(CLI::App& program, Action& action) {
     add_token_ready(command, action);
     add_token_rehearse(command, action);
     add_token_export(command, action);
+    add_token_forget(command, action);
     add_token_provision(command, action);
 }
 

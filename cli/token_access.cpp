@@ -87,6 +87,9 @@ void add_token_options(CLI::App& command, TokenOptions& options) {
         .add_option("--pin-source", options.pin_source,
                     "Where the PIN comes from: prompt, env:NAME, file:PATH or fd:N; default: prompt")
         ->type_name("SOURCE");
+    command.add_option("--wait", options.wait, "Seconds to wait for a token that was pulled to come back")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0, 86400).description(""));
     command.add_flag_callback(
         "--use-final-try", [&options] { options.final_try = pkcs11::FinalTry::Spend; },
         "Spend the last try before the token locks");
@@ -104,6 +107,16 @@ Plugged find_tokens(const TokenOptions& options, const std::optional<pkcs11::Uri
 pkcs11::Token find_token(const TokenOptions& options, const std::string& text) {
     const auto name = sast::TokenName::parse(text);
     return sast::choose_token(find_tokens(options, name.uri()).tokens, name);
+}
+
+sast::TokenPolicy make_policy(const TokenOptions& options) {
+    sast::TokenPolicy policy;
+    policy.final_try = options.final_try;
+    policy.wait = std::chrono::seconds(options.wait);
+    policy.on_wait = [wait = options.wait](const pkcs11::Token& token) {
+        print_note(fmt::format("{} is gone: put it back within {} s", token.text(), wait));
+    };
+    return policy;
 }
 
 std::unique_ptr<sast::PinSource> make_pins(const TokenOptions& options,

@@ -11,18 +11,20 @@
 #include <pkcs11/uri.hpp>
 #include <sast/identity.hpp>
 #include <sast/pin_source.hpp>
+#include <sast/token_login.hpp>
 
 namespace ctlsign::cli {
 
 /// What every command that uses a token takes.
 struct TokenOptions {
-    std::optional<std::string> module;      ///< --module
-    std::optional<std::string> pin_source;  ///< --pin-source
-    pkcs11::FinalTry final_try = pkcs11::FinalTry::Refuse;
+    std::optional<std::string> module;                      ///< --module
+    std::optional<std::string> pin_source;                  ///< --pin-source
+    pkcs11::FinalTry final_try = pkcs11::FinalTry::Refuse;  ///< --use-final-try
+    unsigned wait = 0;                                      ///< --wait, seconds
 };
 /// --module PATH.
 void add_module_option(CLI::App& command, TokenOptions& options);
-/// --module, --pin-source and --use-final-try.
+/// --module, --pin-source, --wait and --use-final-try.
 void add_token_options(CLI::App& command, TokenOptions& options);
 
 /// What is plugged in, found without login.
@@ -33,6 +35,9 @@ struct Plugged {
 /// Modules that p11-kit has configured and that do not start are told on standard error. Throws when the
 /// module named does not load.
 Plugged find_tokens(const TokenOptions& options, const std::optional<pkcs11::Uri>& uri);
+
+/// What the options allow; a person at the terminal is told to put a token back.
+sast::TokenPolicy make_policy(const TokenOptions& options);
 
 /// The token that TEXT (a URI, a label or a serial number) names. Throws as sast::choose_token does.
 pkcs11::Token find_token(const TokenOptions& options, const std::string& text);

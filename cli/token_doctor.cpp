@@ -41,7 +41,7 @@ void examine_token(const pkcs11::Token& token, Json& json, std::string& text) {
     text += fmt::format(
         "  {} in slot {}\n    {} {}, hardware {}, firmware {}\n    PIN: {}, {} to {} octets{}{}\n",
         token.text(), static_cast<unsigned long>(token.slot()), info.manufacturer, info.model,
-        info.hardware_version, info.firmware_version, to_text(info.pin), info.min_pin, info.max_pin,
+        info.hardware_version, info.firmware_version, to_text(pin_status(token)), info.min_pin, info.max_pin,
         info.protected_authentication_path ? ", entered at the reader" : "",
         info.login_required ? "" : ", no login needed");
     std::vector<pkcs11::MechanismInfo> offers;

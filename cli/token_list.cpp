@@ -46,7 +46,7 @@ ExitCode run(const Options& options) {
         entry["identities"] = Json::array();
         text += fmt::format("{}\n  serial {}, {} {}, slot {} of {}\n  PIN: {}{}\n", info.label, info.serial,
                             info.manufacturer, info.model, static_cast<unsigned long>(token.slot()),
-                            token.module()->path(), to_text(info.pin),
+                            token.module()->path(), to_text(pin_status(token)),
                             info.protected_authentication_path ? ", entered at the reader" : "");
         for (const auto& identity : identities_of(token)) {
             entry["identities"].push_back(to_json(identity));

@@ -102,14 +102,8 @@ ExitCode run(const Options& options) {
     if (RAND_bytes(id.data(), static_cast<int>(id.size())) != 1) throw std::bad_alloc();
 
     auto session = pkcs11::Session::open(token, pkcs11::Session::Access::ReadWrite);
-    pkcs11::require_try(token, token.read_info(), options.token.final_try);
-    const sast::PinRequest request{sast::PinRequest::Kind::UserPin, token.text(), token.info().pin};
-    if (token.info().protected_authentication_path) {
-        pins->look_at_reader(request);
-        session.login_at_reader(options.token.final_try);
-    } else {
-        session.login(pins->ask(request), options.token.final_try);
-    }
+    sast::TokenLogin login(token, *pins, make_policy(options.token));
+    login.log_in(session);
 
     Pending pending(session);
     const std::string label = token.info().label;

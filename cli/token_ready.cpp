@@ -23,6 +23,7 @@ struct Options {
 struct Row {
     sast::Certificate certificate;
     const sast::Identity* plugged = nullptr;
+    pkcs11::PinStatus pin;
     std::vector<std::string> problems;
 };
 
@@ -63,13 +64,13 @@ void examine(Row& row, std::int64_t time) {
         row.problems.emplace_back("not plugged in");
         return;
     }
-    const auto& info = row.plugged->token.info();
+    row.pin = pin_status(row.plugged->token);
     if (row.plugged->evidence == sast::KeyEvidence::NotSeen) {
         row.problems.emplace_back("its key cannot be seen without login; rehearse it");
     }
-    if (info.pin == pkcs11::PinState::Locked || info.pin == pkcs11::PinState::FinalTry ||
-        info.pin == pkcs11::PinState::NotInitialized) {
-        row.problems.push_back("PIN: " + std::string(to_text(info.pin)));
+    if (row.pin.state == pkcs11::PinState::Locked || row.pin.state == pkcs11::PinState::FinalTry ||
+        row.pin.state == pkcs11::PinState::NotInitialized) {
+        row.problems.push_back("PIN: " + to_text(row.pin));
     }
 }
 
@@ -89,7 +90,7 @@ ExitCode run(const Options& options) {
     std::string text;
     std::size_t ready = 0;
     for (const auto& certificate : wanted) {
-        Row row{certificate, nullptr, {}};
+        Row row{certificate, nullptr, {}, {}};
         const auto found = std::ranges::find(identities, certificate, &sast::Identity::certificate);
         if (found != identities.end()) row.plugged = &*found;
         examine(row, time);
@@ -101,8 +102,7 @@ ExitCode run(const Options& options) {
         std::string where;
         if (row.plugged != nullptr) {
             entry["token"] = to_json(row.plugged->token);
-            where = fmt::format(" {}, PIN: {}", row.plugged->token.text(),
-                                to_text(row.plugged->token.info().pin));
+            where = fmt::format(" {}, PIN: {}", row.plugged->token.text(), to_text(row.pin));
         }
         json["tokens"].push_back(std::move(entry));
         text +=

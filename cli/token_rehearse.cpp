@@ -29,7 +29,7 @@ ExitCode run(const Options& options) {
     const auto token = find_token(options.token, options.name);
     const auto pins = make_pins(options.token, name.uri());
     sast::TokenSigner signer(sast::choose_identity(token, name.uri(), stand_in), *pins,
-                             options.token.final_try);
+                             make_policy(options.token));
 
     Bytes message(64);
     if (RAND_bytes(message.data(), static_cast<int>(message.size())) != 1) throw std::bad_alloc();

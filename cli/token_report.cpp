@@ -11,21 +11,35 @@ std::string date_text(std::int64_t unix_seconds) {
     return fmt::format("{:%Y-%m-%d}", fmt::gmtime(static_cast<std::time_t>(unix_seconds)));
 }
 
+pkcs11::PinStatus pin_status(const pkcs11::Token& token) {
+    try {
+        return pkcs11::Session::open(token).read_pin_status();
+    } catch (const Error&) {
+        return {token.info().pin, std::nullopt};
+    }
+}
+
 Json to_json(const pkcs11::Token& token) {
     const auto& info = token.info();
-    return {{"label", info.label},
-            {"serial", info.serial},
-            {"manufacturer", info.manufacturer},
-            {"model", info.model},
-            {"hardware", info.hardware_version},
-            {"firmware", info.firmware_version},
-            {"slot", static_cast<unsigned long>(token.slot())},
-            {"module", token.module()->path()},
-            {"uri", pkcs11::Uri::of(token).to_text()},
-            {"pin", to_text(info.pin)},
-            {"pin-to-be-changed", info.pin_to_be_changed},
-            {"login-required", info.login_required},
-            {"pin-at-reader", info.protected_authentication_path}};
+    const auto status = pin_status(token);
+    Json json{{"label", info.label},
+              {"serial", info.serial},
+              {"manufacturer", info.manufacturer},
+              {"model", info.model},
+              {"hardware", info.hardware_version},
+              {"firmware", info.firmware_version},
+              {"slot", static_cast<unsigned long>(token.slot())},
+              {"module", token.module()->path()},
+              {"uri", pkcs11::Uri::of(token).to_text()},
+              {"pin", to_text(status.state)},
+              {"pin-to-be-changed", info.pin_to_be_changed},
+              {"login-required", info.login_required},
+              {"pin-at-reader", info.protected_authentication_path}};
+    if (status.tries) {
+        json["pin-tries-left"] = status.tries->left;
+        json["pin-tries-maximum"] = status.tries->maximum;
+    }
+    return json;
 }
 
 Json to_json(const sast::Identity& identity) {

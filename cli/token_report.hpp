@@ -7,11 +7,14 @@
 
 #include <cli/json.hpp>
 #include <pkcs11/quirks.hpp>
-#include <pkcs11/token.hpp>
+#include <pkcs11/session.hpp>
 #include <sast/identity.hpp>
 
 namespace ctlsign::cli {
 
+/// Flags and counter of TOKEN's PIN as they are now; what was seen when it was found, when it cannot be
+/// asked.
+pkcs11::PinStatus pin_status(const pkcs11::Token& token);
 /// What is told of a token and of who can sign with it, the same in every command.
 Json to_json(const pkcs11::Token& token);
 Json to_json(const sast::Identity& identity);

@@ -168,6 +168,8 @@ class Category final : public std::error_category {
                 return "one try is left, and a wrong PIN would lock the token";
             case Errc::PinRefused:
                 return "this token has rejected this PIN before";
+            case Errc::TokenInUse:
+                return "another program uses the token";
         }
         return "unknown";
     }
@@ -208,6 +210,8 @@ class RecoveryCategory final : public std::error_category {
                     return condition == static_cast<int>(Recovery::session_lost);
                 case Errc::NoMechanism:
                     return condition == static_cast<int>(Recovery::unsupported);
+                case Errc::TokenInUse:
+                    return condition == static_cast<int>(Recovery::busy);
                 case Errc::PinRefused:
                     return condition == static_cast<int>(Recovery::pin_wrong);
                 case Errc::ModuleNotLoaded:

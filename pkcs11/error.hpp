@@ -39,6 +39,7 @@ enum class Errc {
     NoMechanism,
     FinalTryRefused,
     PinRefused,
+    TokenInUse,
 };
 const std::error_category& category() noexcept;
 std::error_code make_error_code(Errc code) noexcept;

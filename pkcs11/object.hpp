@@ -23,6 +23,8 @@ enum class ObjectClass : unsigned long {
 };
 enum class KeyType : unsigned long { Rsa = 0, Ec = 3 };
 enum class CertificateType : unsigned long { X509 = 0 };
+/// CKA_HW_FEATURE_TYPE; the one named is SafeNet's counter of PIN tries.
+enum class HardwareFeatureType : unsigned long { PinCounter = 0x80005002 };
 
 /// An attribute with the type of its value (PKCS#11 2.40, section 4): numbers, truths, texts or octets.
 template <unsigned long Type, typename Value>
@@ -51,6 +53,9 @@ using ModulusBits = Attribute<0x121, unsigned long>;
 using PublicExponent = Attribute<0x122, Bytes>;
 using Extractable = Attribute<0x162, bool>;
 using AlwaysAuthenticate = Attribute<0x202, bool>;
+using HardwareFeature = Attribute<0x300, HardwareFeatureType>;
+using PinTriesLeft = Attribute<0x80001110, unsigned long>;
+using PinTriesMaximum = Attribute<0x80001112, unsigned long>;
 using AllowedMechanisms = Attribute<0x40000600, std::vector<Mechanism>>;
 }  // namespace attribute
 

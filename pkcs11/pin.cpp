@@ -16,6 +16,16 @@ std::size_t page_size() {
 }
 }  // namespace
 
+// What the page holds. A fork clears it in the child, so that the PIN is empty there and not a row of zeros.
+struct Pin::Page {
+    std::size_t size;
+    char text[kMaxSize];
+};
+
+std::string_view Pin::reveal_secret() const noexcept {
+    return page_ == nullptr ? std::string_view() : std::string_view(page_->text, page_->size);
+}
+
 void wipe_memory(std::span<char> memory) noexcept {
     explicit_bzero(memory.data(), memory.size());
 }
@@ -36,21 +46,19 @@ Pin Pin::take(std::span<char> text) {
     (void)mlock(page, page_size());
     (void)madvise(page, page_size(), MADV_DONTDUMP);
     (void)madvise(page, page_size(), MADV_WIPEONFORK);
-    pin.page_ = static_cast<char*>(page);
-    pin.size_ = text.size();
-    std::memcpy(pin.page_, text.data(), text.size());
+    pin.page_ = new (page) Page{};
+    pin.page_->size = text.size();
+    std::memcpy(pin.page_->text, text.data(), text.size());
     wipe_memory(text);
     return pin;
 }
 
-Pin::Pin(Pin&& other) noexcept
-    : page_(std::exchange(other.page_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+Pin::Pin(Pin&& other) noexcept : page_(std::exchange(other.page_, nullptr)) {}
 
 Pin& Pin::operator=(Pin&& other) noexcept {
     if (this != &other) {
         wipe();
         page_ = std::exchange(other.page_, nullptr);
-        size_ = std::exchange(other.size_, 0);
     }
     return *this;
 }
@@ -61,10 +69,9 @@ Pin::~Pin() {
 
 void Pin::wipe() noexcept {
     if (page_ == nullptr) return;
-    wipe_memory({page_, page_size()});
+    wipe_memory({reinterpret_cast<char*>(page_), page_size()});
     munmap(page_, page_size());
     page_ = nullptr;
-    size_ = 0;
 }
 
 }  // namespace ctlsign::pkcs11

@@ -8,8 +8,8 @@
 namespace ctlsign::pkcs11 {
 
 /// A PIN or a passphrase, the only type that holds one. It lives in a page of its own that is locked in
-/// memory and left out of core files; it is wiped when destroyed and when moved from. It is never copied and
-/// cannot be printed.
+/// memory and left out of core files; it is wiped when destroyed, when moved from, and in a forked child,
+/// where it is empty. It is never copied and cannot be printed.
 class Pin {
   public:
     static constexpr std::size_t kMaxSize = 255;  ///< octets
@@ -25,14 +25,14 @@ class Pin {
     Pin& operator=(const Pin&) = delete;
     ~Pin();
 
-    bool empty() const noexcept { return size_ == 0; }
+    bool empty() const noexcept { return reveal_secret().empty(); }
     /// The octets: the one way to read a secret, named so that it is found by a search.
-    std::string_view reveal_secret() const noexcept { return {page_, size_}; }
+    std::string_view reveal_secret() const noexcept;
 
   private:
     void wipe() noexcept;
-    char* page_ = nullptr;
-    std::size_t size_ = 0;
+    struct Page;
+    Page* page_ = nullptr;
 };
 
 /// Overwrites memory in a way that a compiler keeps.

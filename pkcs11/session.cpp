@@ -133,21 +133,75 @@ bool Session::logged_in() const {
     return info.state == CKS_RO_USER_FUNCTIONS || info.state == CKS_RW_USER_FUNCTIONS;
 }
 
-void require_try(const Token& token, const TokenInfo& info, FinalTry final) {
-    if (info.pin == PinState::Locked) {
+unsigned long PinStatus::rank() const noexcept {
+    if (tries) return tries->left;
+    switch (state) {
+        case PinState::Locked:
+        case PinState::NotInitialized:
+            return 0;
+        case PinState::FinalTry:
+            return 1;
+        case PinState::CountLow:
+            return 2;
+        case PinState::Good:
+            break;
+    }
+    return 3;
+}
+
+std::string to_text(const PinStatus& status) {
+    if (!status.tries) return std::string(to_text(status.state));
+    return fmt::format("{} of {} tries left", status.tries->left, status.tries->maximum);
+}
+
+void require_try(const Token& token, const PinStatus& status, FinalTry final) {
+    if (status.state == PinState::Locked) {
         const auto locked = make_rv(CKR_PIN_LOCKED);
         throw Error(locked, "login", token.text(),
                     "no PIN was sent; the token's administrator must set a new one");
     }
-    if (info.pin == PinState::FinalTry && final == FinalTry::Refuse) {
+    if (status.state == PinState::FinalTry && final == FinalTry::Refuse) {
         throw Error(Errc::FinalTryRefused, "login", token.text(),
                     "no PIN was sent; to spend the last try say --use-final-try");
     }
 }
 
+PinStatus Session::read_pin_status() const {
+    PinStatus status{token_.read_info().pin, find_pin_tries()};
+    // Some modules count and never set the flags.
+    if (!status.tries) return status;
+    if (status.tries->left == 0) {
+        status.state = PinState::Locked;
+    } else if (status.tries->left == 1 && status.state != PinState::Locked) {
+        status.state = PinState::FinalTry;
+    } else if (status.tries->left < status.tries->maximum && status.state == PinState::Good) {
+        status.state = PinState::CountLow;
+    }
+    return status;
+}
+
+std::optional<PinTries> Session::find_pin_tries() const {
+    try {
+        const auto found =
+            find_objects(Template()
+                             .with<attribute::Class>(ObjectClass::HardwareFeature)
+                             .with<attribute::HardwareFeature>(HardwareFeatureType::PinCounter),
+                         1);
+        if (found.empty()) return std::nullopt;
+        const auto left = find_attribute<attribute::PinTriesLeft>(found.front());
+        const auto maximum = find_attribute<attribute::PinTriesMaximum>(found.front());
+        if (!left) return std::nullopt;
+        return PinTries{*left, maximum.value_or(*left)};
+    } catch (const Error& e) {
+        // Most modules know no such object, and each says so in its own way.
+        if (e.code() == Recovery::token_gone || e.code() == Recovery::session_lost) throw;
+        return std::nullopt;
+    }
+}
+
 LoginResult Session::login_with(const Pin* pin, FinalTry final) {
     auto& state = live_state();
-    require_try(token_, token_.read_info(), final);
+    require_try(token_, read_pin_status(), final);
     const std::string_view secret = pin != nullptr ? pin->reveal_secret() : std::string_view{};
     auto* octets =
         pin != nullptr ? reinterpret_cast<unsigned char*>(const_cast<char*>(secret.data())) : nullptr;
@@ -259,7 +313,8 @@ Session::KeyPair Session::generate_key_pair(Mechanism mechanism, const Template&
 
 void Session::login_for_operation(const ContextLogin& context) {
     auto& state = live_state();
-    require_try(token_, token_.read_info(), context.final_try);
+    // No search for the counter here: it would end the signature that is under way.
+    require_try(token_, {token_.read_info().pin, std::nullopt}, context.final_try);
     const std::string_view secret =
         context.pin != nullptr ? context.pin->reveal_secret() : std::string_view{};
     auto* octets =

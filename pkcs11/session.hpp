@@ -22,9 +22,25 @@ struct ContextLogin {
     FinalTry final_try = FinalTry::Refuse;
 };
 
-/// Throws CKR_PIN_LOCKED or Errc::FinalTryRefused when INFO, just read from TOKEN, says that no PIN may be
+/// How many PINs may still be tried, where the token tells: the counter object of eTokens.
+struct PinTries {
+    unsigned long left = 0, maximum = 0;
+};
+
+/// What a token says of its user PIN at one moment: its flags, and the counter where it has one.
+struct PinStatus {
+    PinState state = PinState::Good;  ///< the worse of both
+    std::optional<PinTries> tries;
+
+    /// The tries that are left where they are counted, else 0 (locked) to 3 (good): the more the better.
+    unsigned long rank() const noexcept;
+};
+/// "good", "one try left", "3 of 15 tries left".
+std::string to_text(const PinStatus& status);
+
+/// Throws CKR_PIN_LOCKED or Errc::FinalTryRefused when STATUS, just read from TOKEN, says that no PIN may be
 /// sent.
-void require_try(const Token& token, const TokenInfo& info, FinalTry final);
+void require_try(const Token& token, const PinStatus& status, FinalTry final);
 
 /// A session with one token. Move-only; holds the module. Destroying it closes it quietly and never logs out:
 /// a login belongs to the token and is shared by all its sessions in the process. Not for two threads at
@@ -48,7 +64,9 @@ class Session {
     /// C_CloseSession; throws its CK_RV.
     void close();
 
-    /// Spends one PIN attempt (C_Login as CKU_USER), after reading the token's flags: a locked token and,
+    /// Flags and counter, now. No login, no PIN. Throws CK_RV; token_gone when it was pulled.
+    PinStatus read_pin_status() const;
+    /// Spends one PIN attempt (C_Login as CKU_USER), after reading the PIN's status: a locked token and,
     /// unless FINAL says so, the last try are refused without one. Throws CK_RV (pin_wrong, pin_locked) or
     /// Errc::FinalTryRefused.
     LoginResult login(const Pin& pin, FinalTry final);
@@ -86,6 +104,7 @@ class Session {
   private:
     Session(Token token, unsigned long handle, unsigned lifetime);
     std::optional<Bytes> read_attribute(ObjectHandle object, unsigned long type) const;
+    std::optional<PinTries> find_pin_tries() const;
     LoginResult login_with(const Pin* pin, FinalTry final);
     void login_for_operation(const ContextLogin& context);
     Module::State& live_state() const;

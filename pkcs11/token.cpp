@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include <pkcs11/bytes.hpp>
 #include <pkcs11/cryptoki.hpp>
+#include <pkcs11/digest.hpp>
 #include <pkcs11/token.hpp>
 
 namespace ctlsign::pkcs11 {
@@ -58,6 +60,17 @@ std::optional<TokenInfo> Module::find_token_info(SlotId slot) const {
     if (make_rv(rv) == Recovery::token_gone) return std::nullopt;
     check(rv, "C_GetTokenInfo", fmt::format("slot {}", static_cast<CK_SLOT_ID>(slot)));
     return std::nullopt;
+}
+
+bool TokenInfo::same_token(const TokenInfo& other) const noexcept {
+    return serial == other.serial && manufacturer == other.manufacturer && label == other.label;
+}
+
+std::string TokenInfo::file_name() const {
+    // A token without a serial number is told by its label.
+    const std::string& who = serial.empty() ? label : serial;
+    const ByteView parts[] = {as_bytes(manufacturer), as_bytes("\n"), as_bytes(who)};
+    return to_hex(compute_digest(Digest::Sha256, parts)).substr(0, 32);
 }
 
 Token::Token(std::shared_ptr<Module> module, SlotId slot, TokenInfo info)

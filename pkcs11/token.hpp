@@ -28,6 +28,11 @@ struct TokenInfo {
     bool write_protected = false;
     bool initialized = false;
     unsigned long min_pin = 0, max_pin = 0;  ///< octets
+
+    /// Whether both are of one token, in whichever slot: manufacturer, serial and label.
+    bool same_token(const TokenInfo& other) const noexcept;
+    /// Names the token in files of ours: hexadecimal digits, the same as long as manufacturer and serial are.
+    std::string file_name() const;
 };
 
 /// A token where it was found: module, slot, and who it is. A value; it holds the module open, nothing else.

@@ -93,9 +93,10 @@ std::int64_t read_time(const Element& element) {
                                            std::chrono::month(static_cast<unsigned>(two_digits(at + 2))),
                                            std::chrono::day(static_cast<unsigned>(two_digits(at + 4)))};
     if (!date.ok()) malformed(element.begin, "a date");
-    const std::chrono::sys_seconds day{std::chrono::sys_days(date)};
-    return day.time_since_epoch().count() + two_digits(at + 6) * 3600 + two_digits(at + 8) * 60 +
-           two_digits(at + 10);
+    const std::chrono::sys_seconds moment =
+        std::chrono::sys_days(date) + std::chrono::hours(two_digits(at + 6)) +
+        std::chrono::minutes(two_digits(at + 8)) + std::chrono::seconds(two_digits(at + 10));
+    return moment.time_since_epoch().count();
 }
 
 // Bits of an unsigned big-endian number.

@@ -33,6 +33,8 @@ class Category final : public std::error_category {
                 return "a PIN is needed";
             case Errc::WrongPassphrase:
                 return "the passphrase is wrong";
+            case Errc::MalformedLedger:
+                return "the list of rejected PINs cannot be read";
             case Errc::WrongSignature:
                 return "the signature that came back is not valid";
         }

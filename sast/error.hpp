@@ -18,6 +18,7 @@ enum class Errc {
     UnsupportedKey,            ///< not RSA, or a size for which trust lists have no code
     PinNeeded,                 ///< no way to ask for the PIN
     WrongPassphrase,           ///< of a key file
+    MalformedLedger,           ///< the file of rejected PINs is damaged
     WrongSignature,            ///< the token answered with a signature that does not verify
 };
 const std::error_category& category() noexcept;

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include <sast/error.hpp>
@@ -11,6 +13,12 @@ namespace ctlsign::sast {
 
 namespace attribute = pkcs11::attribute;
 using pkcs11::Recovery;
+using Clock = std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+// Within which a pull shows (pcscd: 0.1 to 0.4 s), and a token that was put back is all there.
+constexpr auto kNotice = 1s;
+constexpr auto kPause = 20ms;
 
 static std::vector<pkcs11::MechanismInfo> read_offers(const pkcs11::Token& token) {
     std::vector<pkcs11::MechanismInfo> offers;
@@ -26,33 +34,16 @@ static std::vector<pkcs11::MechanismInfo> read_offers(const pkcs11::Token& token
     return offers;
 }
 
-TokenSigner::TokenSigner(Identity identity, PinSource& pins, pkcs11::FinalTry final_try)
+TokenSigner::TokenSigner(Identity identity, PinSource& pins, TokenPolicy policy)
     : identity_(std::move(identity)),
       facts_(make_facts(identity_.certificate, identity_.token.text())),
-      pins_(pins),
-      final_try_(final_try),
+      login_(identity_.token, pins, std::move(policy)),
       session_(pkcs11::Session::open(identity_.token)),
       public_key_(PublicKey::from_spki(identity_.certificate.spki_der())),
       offers_(read_offers(identity_.token)) {}
 
 pkcs11::MechanismPlan TokenSigner::plan(Digest digest) const {
     return pkcs11::plan_signature(digest, facts_.key_bits, offers_, key_ ? key_->allowed : std::nullopt);
-}
-
-void TokenSigner::log_in() {
-    const auto now = identity_.token.read_info();
-    if (!now.login_required || session_.logged_in()) return;
-    const PinRequest request{PinRequest::Kind::UserPin, identity_.token.text(), now.pin};
-    if (now.protected_authentication_path) {
-        pins_.look_at_reader(request);
-        session_.login_at_reader(final_try_);
-        return;
-    }
-    // Refused before a person is asked for what would not be sent.
-    pkcs11::require_try(identity_.token, now, final_try_);
-    pkcs11::Pin pin = pins_.ask(request);
-    session_.login(pin, final_try_);
-    pin_ = std::move(pin);
 }
 
 TokenSigner::Key TokenSigner::find_key() const {
@@ -82,26 +73,94 @@ TokenSigner::Key TokenSigner::find_key() const {
             session_.find_attribute<attribute::AlwaysAuthenticate>(*handle).value_or(false)};
 }
 
-void TokenSigner::unlock() {
+void TokenSigner::open_key() {
     if (key_) return;
-    log_in();
+    login_.log_in(session_);
     key_ = find_key();
+}
+
+template <typename Work>
+auto TokenSigner::with_recovery(Work work) {
+    try {
+        return work();
+    } catch (const Error& e) {
+        if (!lost(e)) throw;
+        restore(e);
+    }
+    return work();
+}
+
+void TokenSigner::unlock() {
+    with_recovery([this] { open_key(); });
+}
+
+// Whether ERROR means that the token was pulled, or that what was open on it is gone.
+bool TokenSigner::lost(const Error& error) const {
+    if (error.code() == Recovery::token_gone || error.code() == Recovery::session_lost) return true;
+    const bool login_lost = error.code() == Recovery::login_needed && key_.has_value();
+    // A module that has not noticed a pull yet reports some failure, and a moment later the slot is empty.
+    const bool failed = error.code() == Recovery::device_failed && error.code() != pkcs11::Errc::WrongLength;
+    if (!login_lost && !failed) return false;
+    const auto deadline = Clock::now() + kNotice;
+    do {
+        try {
+            if (!identity_.token.read_info().same_token(identity_.token.info())) return true;
+            if (key_ && !session_.logged_in()) return true;
+        } catch (const Error& e) {
+            if (e.code() == Recovery::token_gone || e.code() == Recovery::session_lost) return true;
+        }
+        std::this_thread::sleep_for(kPause);
+    } while (failed && Clock::now() < deadline);
+    return false;
+}
+
+static std::optional<pkcs11::Token> find_again(const pkcs11::Token& token) {
+    try {
+        for (auto& plugged : token.module()->tokens()) {
+            if (plugged.info().same_token(token.info())) return std::move(plugged);
+        }
+    } catch (const Error&) {
+        // A reader that is being unplugged; the deadline decides.
+    }
+    return std::nullopt;
+}
+
+// What a token answers that is not all the way in.
+static bool may_settle(const Error& error) {
+    return error.code() == Recovery::token_gone || error.code() == Recovery::session_lost ||
+           error.code() == Recovery::busy || error.code() == Recovery::device_failed;
+}
+
+void TokenSigner::restore(const Error& error) {
+    key_.reset();
+    const auto deadline = Clock::now() + std::max<Clock::duration>(login_.policy().wait, kNotice);
+    for (bool told = false;; std::this_thread::sleep_for(kPause)) {
+        if (auto token = find_again(identity_.token)) {
+            try {
+                session_ = pkcs11::Session::open(*token);
+                identity_.token = std::move(*token);
+                open_key();
+                return;
+            } catch (const Error& e) {
+                if (!may_settle(e) || Clock::now() >= deadline) throw;
+            }
+        } else if (Clock::now() >= deadline) {
+            const auto waited = std::chrono::ceil<std::chrono::seconds>(login_.policy().wait).count();
+            throw Error(error.code(), error.failed(), error.subject(),
+                        waited == 0
+                            ? error.advice()
+                            : fmt::format("it did not come back within {} s; {}", waited, error.advice()));
+        } else if (!told && login_.policy().wait > kNotice && login_.policy().on_wait) {
+            told = true;
+            login_.policy().on_wait(identity_.token);
+        }
+    }
 }
 
 // The new session stands before the old one goes: the login of a token ends with its last session.
 void TokenSigner::replace_session() {
     session_ = pkcs11::Session::open(identity_.token);
     key_->handle = find_key().handle;
-}
-
-std::optional<pkcs11::ContextLogin> TokenSigner::context_login() {
-    const PinRequest request{PinRequest::Kind::UserPin, identity_.token.text(), pkcs11::PinState::Good};
-    if (identity_.token.info().protected_authentication_path) {
-        pins_.look_at_reader(request);
-        return pkcs11::ContextLogin{nullptr, final_try_};
-    }
-    if (pin_.empty()) pin_ = pins_.ask(request);
-    return pkcs11::ContextLogin{&pin_, final_try_};
 }
 
 Bytes TokenSigner::sign_with(pkcs11::SignatureStep step, Digest digest, ByteView message) {
@@ -112,16 +171,18 @@ Bytes TokenSigner::sign_with(pkcs11::SignatureStep step, Digest digest, ByteView
     const auto attempt = [&](const std::optional<pkcs11::ContextLogin>& context) {
         return session_.sign(step.mechanism, key_->handle, input, facts_.signature_length, context);
     };
-    try {
-        return attempt(key_->always_authenticate ? context_login() : std::nullopt);
-    } catch (const Error& e) {
-        if (e.code() == Recovery::pin_wrong || e.code() == Recovery::pin_locked) pin_ = pkcs11::Pin();
-        if (e.code() != Recovery::login_needed || key_->always_authenticate) throw;
+    if (!key_->always_authenticate) {
+        try {
+            return attempt(std::nullopt);
+        } catch (const Error& e) {
+            // A login that was lost is mended by recovery; a key that asks each time, by a login for it.
+            if (e.code() != Recovery::login_needed || !session_.logged_in()) throw;
+        }
+        // It asks each time without saying so (5110 CC).
+        if (session_.spent()) replace_session();
+        key_->always_authenticate = true;
     }
-    // Some keys ask each time without saying so (5110 CC): once more, with a login for this signature.
-    if (session_.spent()) replace_session();
-    key_->always_authenticate = true;
-    return attempt(context_login());
+    return login_.with_context(session_, attempt);
 }
 
 void TokenSigner::plan_steps(Digest digest) {
@@ -140,21 +201,24 @@ Bytes TokenSigner::sign_by_plan(Digest digest, ByteView message) {
         try {
             return sign_with(steps_.front(), digest, message);
         } catch (const Error& e) {
-            if (session_.spent()) replace_session();
             if (e.code() != Recovery::unsupported || steps_.size() == 1) throw;
             steps_.erase(steps_.begin());
+            if (session_.spent()) replace_session();
         }
     }
 }
 
 Bytes TokenSigner::sign(Digest digest, ByteView message) {
     plan_steps(digest);  // refuses before a PIN is spent
-    if (!key_) {
-        unlock();
-        planned_digest_.reset();  // what the key itself allows is known only now
-        plan_steps(digest);
-    }
-    Bytes signature = sign_by_plan(digest, message);
+    const Bytes signature = with_recovery([&] {
+        if (!key_) {
+            open_key();
+            planned_digest_.reset();  // what the key itself allows is known only now
+            plan_steps(digest);
+        }
+        if (session_.spent()) replace_session();
+        return sign_by_plan(digest, message);
+    });
     if (!public_key_.verify(digest, {{message}}, signature)) {
         throw Error(Errc::WrongSignature, "signing", identity_.token.text(),
                     "nothing was written; check the token before it is used again: ctlsign token doctor");

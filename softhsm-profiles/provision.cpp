@@ -7,14 +7,15 @@
 
 #include <memory>
 
+#include <pkcs11/private_files.hpp>
 #include <sast/error.hpp>
 #include <softhsm-profiles/child.hpp>
 #include <softhsm-profiles/error.hpp>
-#include <softhsm-profiles/private_files.hpp>
 #include <softhsm-profiles/provision.hpp>
 #include <softhsm-profiles/self_signed.hpp>
 #include <softhsm-profiles/softhsm_module.hpp>
 #include <softhsm-profiles/softhsm_token.hpp>
+#include <softhsm-profiles/staging_folder.hpp>
 
 namespace ctlsign::softhsm {
 

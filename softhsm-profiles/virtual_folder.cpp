@@ -7,9 +7,9 @@
 #include <sstream>
 
 #include <pkcs11/installation.hpp>
+#include <pkcs11/private_files.hpp>
 #include <sast/file.hpp>
 #include <softhsm-profiles/error.hpp>
-#include <softhsm-profiles/private_files.hpp>
 #include <softhsm-profiles/virtual_folder.hpp>
 #include <softhsm-profiles/virtual_plug.hpp>
 

@@ -3,8 +3,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include <pkcs11/private_files.hpp>
 #include <softhsm-profiles/error.hpp>
-#include <softhsm-profiles/private_files.hpp>
 #include <softhsm-profiles/virtual_plug.hpp>
 
 namespace ctlsign::softhsm {

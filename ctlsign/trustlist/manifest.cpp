@@ -108,8 +108,9 @@ std::optional<std::uint32_t> read_timestamp(Table& table) {
     const toml::date_time& time = node->as_date_time()->get();
     namespace chr = std::chrono;
     const chr::sys_days day = chr::year(time.date.year) / time.date.month / time.date.day;
-    const std::int64_t seconds = chr::sys_seconds(day).time_since_epoch().count() + time.time.hour * 3600 +
-                                 time.time.minute * 60 + time.time.second - time.offset->minutes * 60;
+    const chr::sys_seconds moment = day + chr::hours(time.time.hour) + chr::minutes(time.time.minute) +
+                                    chr::seconds(time.time.second) - chr::minutes(time.offset->minutes);
+    const std::int64_t seconds = moment.time_since_epoch().count();
     if (time.time.nanosecond != 0 || seconds < 0 || seconds > std::numeric_limits<std::uint32_t>::max())
         table.fail(node->source(), "timestamp is a whole second of the years 1970 to 2106");
     return static_cast<std::uint32_t>(seconds);

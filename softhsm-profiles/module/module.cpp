@@ -7,8 +7,8 @@
 #include <csignal>
 
 #include <pkcs11/error.hpp>
+#include <pkcs11/private_files.hpp>
 #include <softhsm-profiles/module/module.hpp>
-#include <softhsm-profiles/private_files.hpp>
 #include <softhsm-profiles/virtual_folder.hpp>
 #include <softhsm-profiles/virtual_plug.hpp>
 
@@ -69,8 +69,8 @@ CK_RV Module::initialize(const CK_C_INITIALIZE_ARGS* arguments) {
     const std::scoped_lock lock(mutex_);
     if (initialized_) return CKR_CRYPTOKI_ALREADY_INITIALIZED;
     folder_ = softhsm::virtual_tokens_folder();
-    softhsm::make_private_folder(folder_);
-    softhsm::make_private_folder(folder_ / "readers");
+    make_private_folder(folder_);
+    make_private_folder(folder_ / "readers");
     log_.open(folder_);
     faults_.open(folder_);
     watch_ = std::make_unique<FolderWatch>(folder_);

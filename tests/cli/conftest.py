@@ -25,8 +25,17 @@ class Result:
         return f"exit {self.code}\n--- out\n{self.out}\n--- err\n{self.err}"
 
 
+@pytest.fixture(autouse=True)
+def state(tmp_path_factory, monkeypatch):
+    """A home for the program's state: what is remembered of tokens is this test's alone."""
+    folder = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder))
+    return folder
+
+
 @pytest.fixture
-def ctlsign(tmp_path):
+def ctlsign(tmp_path, state):
     """Runs the program in the test's folder. expect is the exit code; an error is one line on standard error."""
 
     def run(*arguments, expect=0, stdin=None, env=None, **options):

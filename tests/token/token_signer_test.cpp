@@ -242,9 +242,8 @@ TEST(Module, AForkedChildOpensAnewAndTheParentGoesOn) {
     const pid_t child = fork();
     if (child == 0) {
         int failures = 0;
-        if (code_of([&] { signer.sign(Digest::Sha1, golden.message); }) != Recovery::session_lost)
-            failures |= 1;
         try {
+            if (signer.sign(Digest::Sha1, golden.message) != golden.signature) failures |= 1;
             CountingPins again(tokens.pin());
             TokenSigner anew(only_identity(*module), again);
             if (anew.sign(Digest::Sha1, golden.message) != golden.signature) failures |= 2;

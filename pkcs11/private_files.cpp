@@ -1,14 +1,16 @@
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
+#include <string>
 #include <system_error>
 
 #include <pkcs11/error.hpp>
-#include <softhsm-profiles/private_files.hpp>
+#include <pkcs11/private_files.hpp>
 
-namespace ctlsign::softhsm {
+namespace ctlsign {
 
 namespace fs = std::filesystem;
 
@@ -34,6 +36,7 @@ void write_private_file(const fs::path& file, std::string_view content) {
         if (count > 0) content.remove_prefix(static_cast<std::size_t>(count));
         written = count > 0 || errno == EINTR;
     }
+    written = written && fsync(fd) == 0;
     if (close(fd) != 0 || !written || rename(beside.c_str(), file.c_str()) != 0) {
         const int code = errno;
         unlink(beside.c_str());
@@ -42,15 +45,20 @@ void write_private_file(const fs::path& file, std::string_view content) {
     }
 }
 
-StagingFolder::StagingFolder(const fs::path& folder) {
-    std::string name = (folder / ".new-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) fail("making a folder in", folder);
-    path_ = name;
+fs::path user_state_folder() {
+    // The specification of the XDG base directories has relative paths ignored.
+    const char* state = std::getenv("XDG_STATE_HOME");
+    if (state != nullptr && *state == '/') return fs::path(state) / "ctlsign";
+    const char* home = std::getenv("HOME");
+    if (home == nullptr || *home != '/') {
+        const passwd* user = getpwuid(getuid());
+        home = user != nullptr ? user->pw_dir : nullptr;
+    }
+    if (home == nullptr || *home != '/') {
+        throw Error(std::make_error_code(std::errc::no_such_file_or_directory), "looking for",
+                    "the user's home", "set XDG_STATE_HOME to a folder that can be written");
+    }
+    return fs::path(home) / ".local/state/ctlsign";
 }
 
-StagingFolder::~StagingFolder() {
-    std::error_code code;
-    fs::remove_all(path_, code);
-}
-
-}  // namespace ctlsign::softhsm
+}  // namespace ctlsign

@@ -1,0 +1,41 @@
+#include <fmt/format.h>
+
+#include <memory>
+
+#include <cli/terminal.hpp>
+#include <cli/token.hpp>
+#include <cli/token_access.hpp>
+#include <sast/pin_ledger.hpp>
+
+namespace ctlsign::cli {
+
+namespace {
+
+struct Options {
+    TokenOptions token;
+    std::string name;
+};
+
+ExitCode run(const Options& options) {
+    const auto token = find_token(options.token, options.name);
+    pkcs11::TokenLock lock(token);
+    const auto hold = lock.hold(sast::TokenPolicy().lock_wait);
+    sast::PinLedger().forget(token.info());
+    print(fmt::format("{}: no PIN is remembered as rejected\n", token.text()));
+    return ExitCode::Done;
+}
+
+}  // namespace
+
+void add_token_forget(CLI::App& parent, Action& action) {
+    const auto options = std::make_shared<Options>();
+    CLI::App& command =
+        add_command(parent, "forget-pin-failures",
+                    "Forget which PINs a token has rejected, so that one that was set since can be sent",
+                    "ctlsign token forget-pin-failures SAST-ADN008580ef");
+    command.add_option("TOKEN", options->name, "PKCS#11 URI, label or serial number")->required();
+    add_module_option(command, options->token);
+    command.callback([&action, options] { action = [options] { return run(*options); }; });
+}
+
+}  // namespace ctlsign::cli
