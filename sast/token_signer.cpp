@@ -94,26 +94,8 @@ void TokenSigner::unlock() {
     with_recovery([this] { open_key(); });
 }
 
-// Whether ERROR means that the token was pulled, or that what was open on it is gone.
-bool TokenSigner::lost(const Error& error) const {
-    if (error.code() == Recovery::token_gone || error.code() == Recovery::session_lost) return true;
-    const bool login_lost = error.code() == Recovery::login_needed && key_.has_value();
-    // A module that has not noticed a pull yet reports some failure, and a moment later the slot is empty.
-    const bool failed = error.code() == Recovery::device_failed && error.code() != pkcs11::Errc::WrongLength;
-    if (!login_lost && !failed) return false;
-    const auto deadline = Clock::now() + kNotice;
-    do {
-        try {
-            if (!identity_.token.read_info().same_token(identity_.token.info())) return true;
-            if (key_ && !session_.logged_in()) return true;
-        } catch (const Error& e) {
-            if (e.code() == Recovery::token_gone || e.code() == Recovery::session_lost) return true;
-        }
-        std::this_thread::sleep_for(kPause);
-    } while (failed && Clock::now() < deadline);
-    return false;
-}
-
+// The same token, in whichever slot. Looks at every slot: some modules notice a pull only when asked for the
+// slot.
 static std::optional<pkcs11::Token> find_again(const pkcs11::Token& token) {
     try {
         for (auto& plugged : token.module()->tokens()) {
@@ -125,6 +107,13 @@ static std::optional<pkcs11::Token> find_again(const pkcs11::Token& token) {
     return std::nullopt;
 }
 
+// Whether opening the token anew may help. A module that has not noticed a pull yet reports some failure.
+bool TokenSigner::lost(const Error& error) const {
+    if (error.code() == Recovery::token_gone || error.code() == Recovery::session_lost) return true;
+    if (error.code() == Recovery::device_failed) return error.code().category() == pkcs11::rv_category();
+    return error.code() == Recovery::login_needed && key_.has_value();
+}
+
 // What a token answers that is not all the way in.
 static bool may_settle(const Error& error) {
     return error.code() == Recovery::token_gone || error.code() == Recovery::session_lost ||
@@ -133,6 +122,12 @@ static bool may_settle(const Error& error) {
 
 void TokenSigner::restore(const Error& error) {
     key_.reset();
+    try {
+        // With the last session goes the login: of a card that was reset the module may think it still open.
+        session_.close();
+    } catch (const Error&) {
+        // It was dead.
+    }
     const auto deadline = Clock::now() + std::max<Clock::duration>(login_.policy().wait, kNotice);
     for (bool told = false;; std::this_thread::sleep_for(kPause)) {
         if (auto token = find_again(identity_.token)) {

@@ -107,10 +107,10 @@ TEST_F(Calls, WhenEveryWayIsRejectedTheLastAnswerIsTold) {
 
 TEST_F(Calls, AKeyThatSilentlyAsksEachTimeGetsItsOwnLogin) {
     // 5110 CC: the login was good, C_Sign says CKR_USER_NOT_LOGGED_IN. SoftHSM2 knows no such key and refuses
-    // the login for one operation as if the session were lost: what counts is that it was tried once, with
-    // the PIN that was held.
+    // the login for one operation as if the session were lost, so that the token is opened anew: what counts
+    // is that it was tried once, with the PIN that was held.
     EXPECT_THAT(sign(1, "C_Sign#1=0x101"), ::testing::ElementsAre(golden_.signature));
-    EXPECT_EQ(counts()["C_Login"], 2);
+    EXPECT_EQ(counts()["C_Login"], 3);
     EXPECT_EQ(pins_.asked, 1);
 }
 
@@ -122,40 +122,46 @@ TEST_P(Lost, AfterThatTheSameTokenIsOpenedAgain) {
     EXPECT_THAT(sign(2, GetParam()), ::testing::Each(golden_.signature));
     EXPECT_EQ(pins_.asked, 1);
     EXPECT_EQ(counts()["C_SignInit"], 3);
-    EXPECT_EQ(counts()["C_Login"], 1) << "the new session stands before the old one goes";
+    EXPECT_EQ(counts()["C_Login"], 2);
 }
 
 INSTANTIATE_TEST_SUITE_P(Answers, Lost,
-                         ::testing::Values("C_Sign#1=0x32", "C_SignInit#1=0xB3", "C_Sign#1=0xE0"));
+                         ::testing::Values("C_Sign#1=0x32", "C_SignInit#1=0xB3", "C_Sign#1=0xE0",
+                                           "C_Sign#1=0x30", "C_Sign#1=0x5"));
+
+TEST_F(Calls, APinThatWasRightAndIsRejectedAfterALossIsNotSentAgain) {
+    try {
+        sign(1, "C_Sign#1=0x32,C_Login#2=0xA0");
+        ADD_FAILURE();
+    } catch (const Error& e) {
+        EXPECT_EQ(e.code(), Recovery::pin_wrong);
+        EXPECT_THAT(e.what(), ::testing::HasSubstr("was right before"));
+    }
+    EXPECT_EQ(counts()["C_Login"], 2);
+    EXPECT_EQ(pins_.asked, 1);
+    EXPECT_THAT(sign(1), ::testing::ElementsAre(golden_.signature)) << "a right PIN is never banned";
+}
 
 class Dead : public Calls, public ::testing::WithParamInterface<std::pair<const char*, Recovery>> {};
 
-TEST_P(Dead, ADeviceIsAnErrorThatNamesItAndIsNotRetried) {
-    const auto& [answer, recovery] = GetParam();
+TEST_P(Dead, ATokenThatFailsTwiceIsAnErrorThatNamesIt) {
+    const auto& [answers, recovery] = GetParam();
     try {
-        sign(1, answer);
+        sign(1, answers);
         ADD_FAILURE();
     } catch (const Error& e) {
         EXPECT_EQ(e.code(), recovery);
         EXPECT_THAT(e.what(), ::testing::HasSubstr("token A (serial "));
     }
-    EXPECT_EQ(counts()["C_SignInit"], 1);
+    EXPECT_EQ(counts()["C_SignInit"], 2) << "tried once more, and no more";
+    EXPECT_EQ(pins_.asked, 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Answers, Dead,
-                         ::testing::Values(std::pair{"C_Sign#1=0x30", Recovery::device_failed},
-                                           std::pair{"C_Sign#1=0x6", Recovery::device_failed}));
-
-TEST_F(Calls, ATokenThatIsLostTwiceIsAnError) {
-    try {
-        sign(1, "C_Sign#1=0x32,C_Sign#2=0x32");
-        ADD_FAILURE();
-    } catch (const Error& e) {
-        EXPECT_EQ(e.code(), Recovery::token_gone);
-        EXPECT_THAT(e.what(), ::testing::HasSubstr("token A (serial "));
-    }
-    EXPECT_EQ(counts()["C_SignInit"], 2);
-}
+                         ::testing::Values(std::pair{"C_Sign#1=0x32,C_Sign#2=0x32", Recovery::token_gone},
+                                           std::pair{"C_Sign#1=0x30,C_Sign#2=0x6", Recovery::device_failed},
+                                           std::pair{"C_SignInit#1=0xB3,C_SignInit#2=0xB3",
+                                                     Recovery::session_lost}));
 
 TEST_F(Calls, ALockedTokenIsNotSentAPin) {
     try {
