@@ -5,6 +5,7 @@
 #include <cli/terminal.hpp>
 #include <cli/token.hpp>
 #include <cli/token_access.hpp>
+#include <cli/token_report.hpp>
 #include <sast/pin_ledger.hpp>
 
 namespace ctlsign::cli {
@@ -14,6 +15,7 @@ namespace {
 struct Options {
     TokenOptions token;
     std::string name;
+    Format format = Format::AsText;
 };
 
 ExitCode run(const Options& options) {
@@ -21,7 +23,11 @@ ExitCode run(const Options& options) {
     pkcs11::TokenLock lock(token);
     const auto hold = lock.hold(sast::TokenPolicy().lock_wait);
     sast::PinLedger().forget(token.info());
-    print(fmt::format("{}: no PIN is remembered as rejected\n", token.text()));
+    if (options.format == Format::AsJson) {
+        print_json({{"token", to_json(token)}});
+    } else {
+        print(fmt::format("{}: no PIN is remembered as rejected\n", token.text()));
+    }
     return ExitCode::Done;
 }
 
@@ -35,6 +41,7 @@ void add_token_forget(CLI::App& parent, Action& action) {
                     "ctlsign token forget-pin-failures SAST-ADN008580ef");
     command.add_option("TOKEN", options->name, "PKCS#11 URI, label or serial number")->required();
     add_module_option(command, options->token);
+    add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });
 }
 

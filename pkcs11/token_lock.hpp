@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <string>
+#include <utility>
 
 #include <pkcs11/token.hpp>
 
@@ -20,16 +21,19 @@ class TokenLock {
     TokenLock(const TokenLock&) = delete;
     TokenLock& operator=(const TokenLock&) = delete;
 
-    /// The lock for the length of a scope; a second one within it is free.
+    /// The lock for the length of a scope, or nothing; a second one within it is free.
     class Hold {
       public:
+        Hold() noexcept = default;
         explicit Hold(TokenLock& lock) noexcept : lock_(&lock) {}
-        Hold(const Hold&) = delete;
-        Hold& operator=(const Hold&) = delete;
-        ~Hold() { lock_->release(); }
+        Hold(Hold&& other) noexcept : lock_(std::exchange(other.lock_, nullptr)) {}
+        Hold& operator=(Hold&&) = delete;
+        ~Hold() {
+            if (lock_ != nullptr) lock_->release();
+        }
 
       private:
-        TokenLock* lock_;
+        TokenLock* lock_ = nullptr;
     };
     /// Tries, backing off, for at most WAIT. Throws Errc::TokenInUse, or the system's code when there is no
     /// place for the file.

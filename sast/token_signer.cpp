@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include <pkcs11/backoff.hpp>
 #include <sast/error.hpp>
 #include <sast/public_key.hpp>
 #include <sast/token_signer.hpp>
@@ -38,19 +39,23 @@ TokenSigner::TokenSigner(Identity identity, PinSource& pins, TokenPolicy policy)
     : identity_(std::move(identity)),
       facts_(make_facts(identity_.certificate, identity_.token.text())),
       login_(identity_.token, pins, std::move(policy)),
+      quirks_(identity_.token.quirks()),
       session_(pkcs11::Session::open(identity_.token)),
       public_key_(PublicKey::from_spki(identity_.certificate.spki_der())),
       offers_(read_offers(identity_.token)) {}
 
 pkcs11::MechanismPlan TokenSigner::plan(Digest digest) const {
-    return pkcs11::plan_signature(digest, facts_.key_bits, offers_, key_ ? key_->allowed : std::nullopt);
+    return pkcs11::plan_signature(digest, facts_.key_bits, offers_, key_ ? key_->allowed : std::nullopt,
+                                  quirks_);
 }
 
 TokenSigner::Key TokenSigner::find_key() const {
     auto wanted = pkcs11::Template().with<attribute::Class>(pkcs11::ObjectClass::PrivateKey);
     if (!identity_.key_id.empty()) wanted.with<attribute::Id>(identity_.key_id);
     const Bytes modulus = public_key_.modulus();
-    const auto handles = session_.find_objects(wanted);
+    auto handles = session_.find_objects(wanted);
+    for (pkcs11::Backoff backoff(quirks_.settle); handles.empty() && backoff.pause();)
+        handles = session_.find_objects(wanted);
     const auto handle = std::ranges::find_if(handles, [&](pkcs11::ObjectHandle object) {
         const auto its = session_.find_attribute<attribute::Modulus>(object);
         // Some tokens keep the modulus of a private key to themselves; then its id must do, and the signature
@@ -164,6 +169,8 @@ Bytes TokenSigner::sign_with(pkcs11::SignatureStep step, Digest digest, ByteView
                               : pkcs11::encode_input(step, digest, message, facts_.signature_length);
     const ByteView input = step.input == pkcs11::InputForm::Message ? message : ByteView(encoded);
     const auto attempt = [&](const std::optional<pkcs11::ContextLogin>& context) {
+        // Others who use it meanwhile would make it fail.
+        const auto alone = quirks_.one_operation_at_a_time ? login_.hold() : pkcs11::TokenLock::Hold();
         return session_.sign(step.mechanism, key_->handle, input, facts_.signature_length, context);
     };
     if (!key_->always_authenticate) {

@@ -49,6 +49,7 @@ class TokenSigner final : public Signer {
     Identity identity_;
     Facts facts_;
     TokenLogin login_;
+    pkcs11::Quirks quirks_;
     pkcs11::Session session_;
     PublicKey public_key_;
     std::vector<pkcs11::MechanismInfo> offers_;

@@ -8,16 +8,13 @@ constexpr const char* kLoginWrites =
     "SoftHSM2 2.6 rewrites the token's file at each login; who reads it meanwhile loses the token";
 constexpr const char* kNeverLocks = "SoftHSM2 never locks a PIN";
 constexpr const char* kNssNeverLocks = "softokn never locks a PIN";
-constexpr const char* kNotShared =
-    "to do: the lock across processes for a token that does one thing at a time";
 constexpr const char* kAlwaysIn = "a token in a folder is always in; removing the folder is no removal";
 constexpr const char* kOneProcess = "all of the module is in this process";
 }  // namespace
 
 const std::vector<Column>& columns() {
     using enum Ability;
-    const std::map<Ability, const char*> etoken = {
-        {SharesItself, kNotShared}, {SharesLogins, kNotShared}, {CanDie, kOneProcess}};
+    const std::map<Ability, const char*> etoken = {{CanDie, kOneProcess}};
     static const std::vector<Column> kColumns = {
         {"softhsm2",
          make_softhsm,
