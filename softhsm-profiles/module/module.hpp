@@ -70,6 +70,8 @@ class Module {
     bool pause(std::chrono::milliseconds duration, const Token* token);
 
   private:
+    explicit Module(pid_t process);
+
     using Sessions = std::map<CK_SESSION_HANDLE, std::shared_ptr<Session>>;
     /// Tokens and sessions that are over, kept until no lock is held: the last one out finalizes a SoftHSM2.
     struct Graveyard {
@@ -100,8 +102,6 @@ class Module {
     std::vector<CK_SLOT_ID> listed_;  // as of the last query with a null list
     Sessions sessions_;
     CK_SESSION_HANDLE last_session_ = 0;
-
-    explicit Module(pid_t process);
 };
 
 }  // namespace ctlsign::virtual_token

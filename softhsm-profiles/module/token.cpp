@@ -80,7 +80,8 @@ Token::Turn Token::begin_operation(CK_SESSION_HANDLE session) {
     if (operation_lock_ < 0) {
         operation_lock_ = open((folder_ / "in-use").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
     }
-    if (flock(operation_lock_, LOCK_EX | LOCK_NB) != 0) return Turn::Busy;
+    // In a folder that cannot be written it is this process's affair alone.
+    if (operation_lock_ >= 0 && flock(operation_lock_, LOCK_EX | LOCK_NB) != 0) return Turn::Busy;
     operating_ = session;
     return Turn::Begun;
 }
