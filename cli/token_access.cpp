@@ -76,9 +76,15 @@ class Prompt final : public sast::PinSource {
 void add_module_option(CLI::App& command, TokenOptions& options) {
     command
         .add_option("--module", options.module,
-                    "PKCS#11 module; default: CTLSIGN_MODULE, else what p11-kit has configured")
+                    "PKCS#11 module, or '|COMMAND' that serves one, such as '|ssh host p11-kit remote PATH'; "
+                    "default: "
+                    "CTLSIGN_MODULE, else what p11-kit has configured")
         ->type_name("PATH")
         ->envname("CTLSIGN_MODULE");
+    command.add_flag_callback(
+        "--isolate", [&options] { options.isolation = pkcs11::Module::Isolation{}; },
+        "Run modules in processes of their own, so that one that hangs or crashes costs no more than an "
+        "error");
 }
 
 void add_token_options(CLI::App& command, TokenOptions& options) {
@@ -98,7 +104,7 @@ void add_token_options(CLI::App& command, TokenOptions& options) {
 Plugged find_tokens(const TokenOptions& options, const std::optional<pkcs11::Uri>& uri) {
     std::vector<pkcs11::Module::Failure> failures;
     Plugged plugged;
-    plugged.modules = sast::open_modules(options.module, uri, failures);
+    plugged.modules = sast::open_modules(options.module, uri, options.isolation, failures);
     for (const auto& failure : failures) print_warning(fmt::format("module left out: {}", failure.reason));
     plugged.tokens = sast::list_tokens(plugged.modules);
     return plugged;

@@ -21,6 +21,7 @@ struct TokenOptions {
     std::optional<std::string> pin_source;                  ///< --pin-source
     pkcs11::FinalTry final_try = pkcs11::FinalTry::Refuse;  ///< --use-final-try
     unsigned wait = 0;                                      ///< --wait, seconds
+    std::optional<pkcs11::Module::Isolation> isolation;     ///< --isolate
 };
 /// --module PATH.
 void add_module_option(CLI::App& command, TokenOptions& options);

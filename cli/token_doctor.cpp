@@ -106,11 +106,13 @@ void examine_module(const std::shared_ptr<pkcs11::Module>& module, Report& repor
 ExitCode run(const Options& options) {
     Report report;
     std::vector<pkcs11::Module::Failure> failures;
-    auto modules = sast::open_modules(options.token.module, std::nullopt, failures);
+    auto modules = sast::open_modules(options.token.module, std::nullopt, options.token.isolation, failures);
     if (!options.token.module) {
         for (const std::string path : kKnownModules) {
             try {
-                auto module = pkcs11::Module::open(path);
+                auto module = options.token.isolation
+                                  ? pkcs11::Module::open_isolated(path, *options.token.isolation)
+                                  : pkcs11::Module::open(path);
                 if (std::ranges::find(modules, module) == modules.end()) modules.push_back(std::move(module));
             } catch (const Error& e) {
                 // Most systems have few of them; only one that is there and does not work is worth a word.

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,7 @@
 #include <pkcs11/module.hpp>
 #include <pkcs11/module_call.hpp>
 #include <pkcs11/mutex.hpp>
+#include <pkcs11/served_module.hpp>
 
 namespace ctlsign::pkcs11 {
 
@@ -28,6 +30,8 @@ struct Module::State {
     ForkSafeMutex mutex;                       // guards logins and initialisation
     std::map<unsigned long, unsigned> logins;  // by slot: how many sessions of ours have logged in
 
+    std::unique_ptr<ServedModule> served;  // where the module runs in a process of its own
+
     void initialize();
     /// In a forked child the module is initialised anew, once.
     void adopt_process();
@@ -37,19 +41,16 @@ struct Module::State {
         const auto pointer = functions->*function;
         if (pointer == nullptr) return CKR_FUNCTION_NOT_SUPPORTED;
         const ModuleCall call;
+        const ServedModule::Call limited(served.get());
         return pointer(arguments...);
     }
+
+    /// Throws Error unless RV is CKR_OK.
+    void check(CK_RV rv, std::string_view function, std::string_view subject) const;
 };
 
 /// What the reader of an error can do about RV.
 std::string_view advice_for(std::error_code code) noexcept;
-
-/// Throws Error unless RV is CKR_OK.
-inline void check(CK_RV rv, std::string_view function, std::string_view subject) {
-    if (rv == CKR_OK) return;
-    const auto code = make_rv(rv);
-    throw Error(code, function, subject, advice_for(code));
-}
 
 /// Blank-padded text of a CK_*_INFO.
 template <std::size_t N>

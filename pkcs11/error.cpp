@@ -170,6 +170,10 @@ class Category final : public std::error_category {
                 return "this token has rejected this PIN before";
             case Errc::TokenInUse:
                 return "another program uses the token";
+            case Errc::TokenGone:
+                return "the token is gone";
+            case Errc::ModuleEnded:
+                return "the module that ran in a process of its own is gone";
         }
         return "unknown";
     }
@@ -210,12 +214,15 @@ class RecoveryCategory final : public std::error_category {
                     return condition == static_cast<int>(Recovery::session_lost);
                 case Errc::NoMechanism:
                     return condition == static_cast<int>(Recovery::unsupported);
+                case Errc::TokenGone:
+                    return condition == static_cast<int>(Recovery::token_gone);
                 case Errc::TokenInUse:
                     return condition == static_cast<int>(Recovery::busy);
                 case Errc::PinRefused:
                     return condition == static_cast<int>(Recovery::pin_wrong);
                 case Errc::ModuleNotLoaded:
                 case Errc::WrongLength:
+                case Errc::ModuleEnded:
                     return condition == static_cast<int>(Recovery::device_failed);
                 default:
                     return false;

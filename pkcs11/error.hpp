@@ -40,6 +40,8 @@ enum class Errc {
     FinalTryRefused,
     PinRefused,
     TokenInUse,
+    ModuleEnded,
+    TokenGone,
 };
 const std::error_category& category() noexcept;
 std::error_code make_error_code(Errc code) noexcept;

@@ -25,6 +25,8 @@ using KitText = std::unique_ptr<char, FreeText>;
 struct Registry {
     ForkSafeMutex mutex;
     std::map<CK_FUNCTION_LIST*, std::weak_ptr<Module>> modules;
+    // Those in processes of their own, by path or command: each load of p11-kit's client is another list.
+    std::map<std::string, std::weak_ptr<Module>> served;
 };
 Registry& registry() {
     static auto* instance = new Registry;
@@ -37,12 +39,25 @@ void Module::State::initialize() {
     CK_C_INITIALIZE_ARGS arguments{};
     set_mutex_functions(arguments);
     arguments.pReserved = reserved.empty() ? nullptr : reserved.data();
-    const CK_RV rv = try_call(&CK_FUNCTION_LIST::C_Initialize, static_cast<void*>(&arguments));
+    const auto call = [&] {
+        return try_call(&CK_FUNCTION_LIST::C_Initialize, static_cast<void*>(&arguments));
+    };
+    const CK_RV rv = served ? served->connect(call) : call();
     if (rv != CKR_CRYPTOKI_ALREADY_INITIALIZED) check(rv, "C_Initialize", path);
     owns_initialization = rv == CKR_OK;
     logins.clear();
     ++lifetime;
     process = getpid();
+}
+
+void Module::State::check(CK_RV rv, std::string_view function, std::string_view subject) const {
+    if (rv == CKR_OK) return;
+    if (served) {
+        if (const std::string fault = served->find_fault(rv); !fault.empty())
+            throw Error(Errc::ModuleEnded, function, subject, fault);
+    }
+    const auto code = make_rv(rv);
+    throw Error(code, function, subject, advice_for(code));
 }
 
 void Module::State::adopt_process() {
@@ -53,30 +68,19 @@ void Module::State::adopt_process() {
 
 Module::Module(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
-// FUNCTIONS was just loaded by p11-kit. It is never released again: a vendor's threads may outlive
-// C_Finalize, and code that is unloaded under them crashes at exit.
-static std::shared_ptr<Module> open_loaded(CK_FUNCTION_LIST* functions, std::string path,
-                                           const Module::Options& options, auto make) {
-    Registry& known = registry();
+// The module that KNOWN has under KEY, or the one that MAKE makes.
+template <typename Key, typename Make>
+static std::shared_ptr<Module> find_or_make(std::map<Key, std::weak_ptr<Module>>& known, const Key& key,
+                                            Make make) {
     for (;;) {
         {
-            const std::scoped_lock lock(known.mutex);
-            const auto entry = known.modules.find(functions);
-            if (entry == known.modules.end()) {
-                auto state = std::make_unique<Module::State>();
-                state->functions = functions;
-                state->path = std::move(path);
-                state->finalize = options.finalize;
-                state->reserved = options.init_reserved;
-                if (const KitText reserved{p11_kit_config_option(functions, "x-init-reserved")};
-                    reserved && state->reserved.empty()) {
-                    state->reserved = reserved.get();
-                }
-                state->initialize();
-                std::shared_ptr<Module> module = make(std::move(state));
+            const std::scoped_lock lock(registry().mutex);
+            const auto entry = known.find(key);
+            if (entry == known.end()) {
+                std::shared_ptr<Module> module = make();
                 if (may_forbid_finalize(QuirkTable::of_process()) && module->quirks().never_finalize)
                     module->state().finalize = Module::Finalize::Never;
-                known.modules.emplace(functions, module);
+                known.emplace(key, module);
                 return module;
             }
             if (auto module = entry->second.lock()) {
@@ -87,6 +91,38 @@ static std::shared_ptr<Module> open_loaded(CK_FUNCTION_LIST* functions, std::str
         // Its last user is finalizing it in another thread: wait until the entry is gone.
         std::this_thread::yield();
     }
+}
+
+// FUNCTIONS was just loaded by p11-kit. It is never released again: a vendor's threads may outlive
+// C_Finalize, and code that is unloaded under them crashes at exit.
+static std::shared_ptr<Module> open_loaded(CK_FUNCTION_LIST* functions, std::string path,
+                                           const Module::Options& options, auto make) {
+    return find_or_make(registry().modules, functions, [&] {
+        auto state = std::make_unique<Module::State>();
+        state->functions = functions;
+        state->path = std::move(path);
+        state->finalize = options.finalize;
+        state->reserved = options.init_reserved;
+        if (const KitText reserved{p11_kit_config_option(functions, "x-init-reserved")};
+            reserved && state->reserved.empty()) {
+            state->reserved = reserved.get();
+        }
+        state->initialize();
+        return make(std::move(state));
+    });
+}
+
+// NAME tells this module from others in processes of their own.
+static std::shared_ptr<Module> open_served(const std::string& name, std::vector<std::string> command,
+                                           const Module::Isolation& isolation, auto make) {
+    return find_or_make(registry().served, name, [&] {
+        auto state = std::make_unique<Module::State>();
+        state->path = name;
+        state->served = std::make_unique<ServedModule>(std::move(command), isolation.deadline);
+        state->functions = state->served->load_client();
+        state->initialize();
+        return make(std::move(state));
+    });
 }
 
 std::shared_ptr<Module> Module::open(const std::string& path) {
@@ -105,7 +141,20 @@ std::shared_ptr<Module> Module::open(const std::string& path, const Options& opt
     });
 }
 
-std::vector<std::shared_ptr<Module>> Module::open_configured(std::vector<Failure>& failures) {
+std::shared_ptr<Module> Module::open_isolated(const std::string& path, const Isolation& isolation) {
+    return open_served(path, {"p11-kit", "remote", path}, isolation, [](std::unique_ptr<State> state) {
+        return std::shared_ptr<Module>(new Module(std::move(state)));
+    });
+}
+
+std::shared_ptr<Module> Module::open_command(const std::string& command, const Isolation& isolation) {
+    return open_served(
+        "|" + command, {"/bin/sh", "-c", command}, isolation,
+        [](std::unique_ptr<State> state) { return std::shared_ptr<Module>(new Module(std::move(state))); });
+}
+
+std::vector<std::shared_ptr<Module>> Module::open_configured(std::vector<Failure>& failures,
+                                                             const std::optional<Isolation>& isolation) {
     QuirkTable::of_process();  // when it cannot be read, that is no module's failure
     std::vector<std::shared_ptr<Module>> modules;
     const std::unique_ptr<CK_FUNCTION_LIST*, decltype(&std::free)> list(
@@ -118,6 +167,10 @@ std::vector<std::shared_ptr<Module>> Module::open_configured(std::vector<Failure
         const KitText name{p11_kit_module_get_name(*at)};
         const std::string path = file ? file.get() : name ? name.get() : "a configured module";
         try {
+            if (isolation) {
+                modules.push_back(open_isolated(path, *isolation));
+                continue;
+            }
             modules.push_back(open_loaded(*at, path, {}, [](std::unique_ptr<State> state) {
                 return std::shared_ptr<Module>(new Module(std::move(state)));
             }));
@@ -136,7 +189,11 @@ Module::~Module() {
         state_->finalize == Finalize::WhenLastUserGoes) {
         (void)state_->try_call(&CK_FUNCTION_LIST::C_Finalize, static_cast<void*>(nullptr));
     }
-    known.modules.erase(state_->functions);
+    if (state_->served) {
+        known.served.erase(state_->path);
+    } else {
+        known.modules.erase(state_->functions);
+    }
 }
 
 const std::string& Module::path() const noexcept {
@@ -152,7 +209,7 @@ void* Module::native_function_list() const noexcept {
 Module::Info Module::info() const {
     state_->adopt_process();
     CK_INFO info{};
-    check(state_->try_call(&CK_FUNCTION_LIST::C_GetInfo, &info), "C_GetInfo", path());
+    state_->check(state_->try_call(&CK_FUNCTION_LIST::C_GetInfo, &info), "C_GetInfo", path());
     return {.manufacturer = from_padded(info.manufacturerID),
             .description = from_padded(info.libraryDescription),
             .cryptoki_major = info.cryptokiVersion.major,
@@ -172,13 +229,13 @@ std::vector<SlotInfo> Module::slots(Slots which) const {
     for (;;) {
         CK_ULONG count = 0;
         CK_SLOT_ID* none = nullptr;
-        check(state_->try_call(&CK_FUNCTION_LIST::C_GetSlotList, with_token, none, &count), "C_GetSlotList",
-              path());
+        state_->check(state_->try_call(&CK_FUNCTION_LIST::C_GetSlotList, with_token, none, &count),
+                      "C_GetSlotList", path());
         ids.resize(count);
         if (count == 0) break;
         const CK_RV rv = state_->try_call(&CK_FUNCTION_LIST::C_GetSlotList, with_token, ids.data(), &count);
         if (rv == CKR_BUFFER_TOO_SMALL) continue;  // a reader came between the two calls
-        check(rv, "C_GetSlotList", path());
+        state_->check(rv, "C_GetSlotList", path());
         ids.resize(count);
         break;
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,18 @@ class Module : public std::enable_shared_from_this<Module> {
     static std::shared_ptr<Module> open(const std::string& path, const Options& options);
     static std::shared_ptr<Module> open(const std::string& path);
 
+    /// A process of its own for a module, through p11-kit's remoting: one that hangs or crashes costs an
+    /// error (Errc::ModuleEnded) and no more. After that it answers no more until all its users are gone.
+    struct Isolation {
+        std::chrono::milliseconds deadline{120'000};  ///< of one call; a key pair may take a token minutes
+    };
+    /// The module in file PATH, run by p11-kit. Opening it twice gives the same object. Throws
+    /// Errc::ModuleNotLoaded, Errc::ModuleEnded, or the CK_RV of C_Initialize.
+    static std::shared_ptr<Module> open_isolated(const std::string& path, const Isolation& isolation);
+    /// The module that COMMAND, run by the shell, serves on its standard input and output: "ssh host p11-kit
+    /// remote /usr/lib/libeTPkcs11.so".
+    static std::shared_ptr<Module> open_command(const std::string& command, const Isolation& isolation);
+
     /// A configured module that did not start, and why.
     struct Failure {
         std::string path;
@@ -39,7 +52,8 @@ class Module : public std::enable_shared_from_this<Module> {
     };
     /// Every module of p11-kit's configuration that starts, but for those of trust policy, which hold no
     /// keys; those that do not start are added to FAILURES.
-    static std::vector<std::shared_ptr<Module>> open_configured(std::vector<Failure>& failures);
+    static std::vector<std::shared_ptr<Module>> open_configured(
+        std::vector<Failure>& failures, const std::optional<Isolation>& isolation = std::nullopt);
 
     ~Module();
     Module(const Module&) = delete;

@@ -50,8 +50,8 @@ Session Session::open(const Token& token, Access access) {
     CK_SLOT_INFO slot_info{};
     CK_SESSION_HANDLE handle = 0;
     const auto attempt = [&] {
-        check(state.try_call(&CK_FUNCTION_LIST::C_GetSlotInfo, slot, &slot_info), "C_GetSlotInfo",
-              token.text());
+        state.check(state.try_call(&CK_FUNCTION_LIST::C_GetSlotInfo, slot, &slot_info), "C_GetSlotInfo",
+                    token.text());
         return state.try_call(&CK_FUNCTION_LIST::C_OpenSession, slot, flags, static_cast<void*>(nullptr),
                               static_cast<CK_NOTIFY>(nullptr), &handle);
     };
@@ -61,7 +61,7 @@ Session Session::open(const Token& token, Access access) {
         while (may_be_busy(rv) && (slot_info.flags & CKF_TOKEN_PRESENT) != 0 && backoff.pause())
             rv = attempt();
     }
-    check(rv, "C_OpenSession", token.text());
+    state.check(rv, "C_OpenSession", token.text());
     return Session(token, handle, state.lifetime);
 }
 
@@ -91,8 +91,8 @@ Session::~Session() {
 }
 
 Module::State& Session::live_state() const {
-    if (!open_) check(CKR_SESSION_CLOSED, "session", token_.text());
     auto& state = token_.module()->state();
+    if (!open_) state.check(CKR_SESSION_CLOSED, "session", token_.text());
     if (state.process != getpid() || state.lifetime != lifetime_) {
         throw Error(Errc::Forked, "session", token_.text(), advice_for(make_error_code(Errc::Forked)));
     }
@@ -111,8 +111,8 @@ void Session::close() {
     auto& state = live_state();
     forget_login();
     open_ = false;
-    check(state.try_call(&CK_FUNCTION_LIST::C_CloseSession, static_cast<CK_SESSION_HANDLE>(handle_)),
-          "C_CloseSession", token_.text());
+    state.check(state.try_call(&CK_FUNCTION_LIST::C_CloseSession, static_cast<CK_SESSION_HANDLE>(handle_)),
+                "C_CloseSession", token_.text());
 }
 
 void Session::close_quietly() noexcept {
@@ -128,8 +128,9 @@ void Session::close_quietly() noexcept {
 bool Session::logged_in() const {
     auto& state = live_state();
     CK_SESSION_INFO info{};
-    check(state.try_call(&CK_FUNCTION_LIST::C_GetSessionInfo, static_cast<CK_SESSION_HANDLE>(handle_), &info),
-          "C_GetSessionInfo", token_.text());
+    state.check(
+        state.try_call(&CK_FUNCTION_LIST::C_GetSessionInfo, static_cast<CK_SESSION_HANDLE>(handle_), &info),
+        "C_GetSessionInfo", token_.text());
     return info.state == CKS_RO_USER_FUNCTIONS || info.state == CKS_RW_USER_FUNCTIONS;
 }
 
@@ -208,7 +209,7 @@ LoginResult Session::login_with(const Pin* pin, FinalTry final) {
     const CK_RV rv =
         state.try_call(&CK_FUNCTION_LIST::C_Login, static_cast<CK_SESSION_HANDLE>(handle_),
                        static_cast<CK_USER_TYPE>(CKU_USER), octets, static_cast<CK_ULONG>(secret.size()));
-    if (rv != CKR_USER_ALREADY_LOGGED_IN) check(rv, "C_Login", token_.text());
+    if (rv != CKR_USER_ALREADY_LOGGED_IN) state.check(rv, "C_Login", token_.text());
     if (!std::exchange(logged_in_, true)) {
         const std::scoped_lock lock(state.mutex);
         ++state.logins[static_cast<unsigned long>(token_.slot())];
@@ -233,16 +234,16 @@ void Session::logout() {
     const std::scoped_lock lock(state.mutex);
     if (!had_login || state.logins.contains(static_cast<unsigned long>(token_.slot()))) return;
     const CK_RV rv = state.try_call(&CK_FUNCTION_LIST::C_Logout, static_cast<CK_SESSION_HANDLE>(handle_));
-    if (rv != CKR_USER_NOT_LOGGED_IN) check(rv, "C_Logout", token_.text());
+    if (rv != CKR_USER_NOT_LOGGED_IN) state.check(rv, "C_Logout", token_.text());
 }
 
 std::vector<ObjectHandle> Session::find_objects(const Template& wanted, std::size_t limit) const {
     auto& state = live_state();
     const auto session = static_cast<CK_SESSION_HANDLE>(handle_);
     auto attributes = native(wanted);
-    check(state.try_call(&CK_FUNCTION_LIST::C_FindObjectsInit, session, attributes.data(),
-                         static_cast<CK_ULONG>(attributes.size())),
-          "C_FindObjectsInit", token_.text());
+    state.check(state.try_call(&CK_FUNCTION_LIST::C_FindObjectsInit, session, attributes.data(),
+                               static_cast<CK_ULONG>(attributes.size())),
+                "C_FindObjectsInit", token_.text());
     std::vector<ObjectHandle> found;
     CK_RV rv = CKR_OK;
     while (found.size() < limit) {
@@ -254,8 +255,8 @@ std::vector<ObjectHandle> Session::find_objects(const Template& wanted, std::siz
         for (CK_ULONG i = 0; i < count; ++i) found.push_back(ObjectHandle{batch[i]});
     }
     const CK_RV end = state.try_call(&CK_FUNCTION_LIST::C_FindObjectsFinal, session);
-    check(rv, "C_FindObjects", token_.text());
-    check(end, "C_FindObjectsFinal", token_.text());
+    state.check(rv, "C_FindObjects", token_.text());
+    state.check(end, "C_FindObjectsFinal", token_.text());
     return found;
 }
 
@@ -267,7 +268,7 @@ std::optional<Bytes> Session::read_attribute(ObjectHandle object, unsigned long 
             state.try_call(&CK_FUNCTION_LIST::C_GetAttributeValue, static_cast<CK_SESSION_HANDLE>(handle_),
                            static_cast<CK_OBJECT_HANDLE>(object), &attribute, static_cast<CK_ULONG>(1));
         if (rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_SENSITIVE) return std::nullopt;
-        check(rv, "C_GetAttributeValue", token_.text());
+        state.check(rv, "C_GetAttributeValue", token_.text());
         if (attribute.ulValueLen == CK_UNAVAILABLE_INFORMATION) return std::nullopt;
         if (attribute.pValue != nullptr || attribute.ulValueLen == 0) {
             value.resize(attribute.ulValueLen);
@@ -282,17 +283,17 @@ ObjectHandle Session::create_object(const Template& attributes) {
     auto& state = live_state();
     auto list = native(attributes);
     CK_OBJECT_HANDLE object = 0;
-    check(state.try_call(&CK_FUNCTION_LIST::C_CreateObject, static_cast<CK_SESSION_HANDLE>(handle_),
-                         list.data(), static_cast<CK_ULONG>(list.size()), &object),
-          "C_CreateObject", token_.text());
+    state.check(state.try_call(&CK_FUNCTION_LIST::C_CreateObject, static_cast<CK_SESSION_HANDLE>(handle_),
+                               list.data(), static_cast<CK_ULONG>(list.size()), &object),
+                "C_CreateObject", token_.text());
     return ObjectHandle{object};
 }
 
 void Session::destroy_object(ObjectHandle object) {
     auto& state = live_state();
-    check(state.try_call(&CK_FUNCTION_LIST::C_DestroyObject, static_cast<CK_SESSION_HANDLE>(handle_),
-                         static_cast<CK_OBJECT_HANDLE>(object)),
-          "C_DestroyObject", token_.text());
+    state.check(state.try_call(&CK_FUNCTION_LIST::C_DestroyObject, static_cast<CK_SESSION_HANDLE>(handle_),
+                               static_cast<CK_OBJECT_HANDLE>(object)),
+                "C_DestroyObject", token_.text());
 }
 
 Session::KeyPair Session::generate_key_pair(Mechanism mechanism, const Template& public_key,
@@ -303,11 +304,11 @@ Session::KeyPair Session::generate_key_pair(Mechanism mechanism, const Template&
     auto private_list = native(private_key);
     CK_OBJECT_HANDLE public_handle = 0;
     CK_OBJECT_HANDLE private_handle = 0;
-    check(state.try_call(&CK_FUNCTION_LIST::C_GenerateKeyPair, static_cast<CK_SESSION_HANDLE>(handle_),
-                         &native_mechanism, public_list.data(), static_cast<CK_ULONG>(public_list.size()),
-                         private_list.data(), static_cast<CK_ULONG>(private_list.size()), &public_handle,
-                         &private_handle),
-          "C_GenerateKeyPair", token_.text());
+    state.check(state.try_call(&CK_FUNCTION_LIST::C_GenerateKeyPair, static_cast<CK_SESSION_HANDLE>(handle_),
+                               &native_mechanism, public_list.data(),
+                               static_cast<CK_ULONG>(public_list.size()), private_list.data(),
+                               static_cast<CK_ULONG>(private_list.size()), &public_handle, &private_handle),
+                "C_GenerateKeyPair", token_.text());
     return {ObjectHandle{public_handle}, ObjectHandle{private_handle}};
 }
 
@@ -319,10 +320,10 @@ void Session::login_for_operation(const ContextLogin& context) {
         context.pin != nullptr ? context.pin->reveal_secret() : std::string_view{};
     auto* octets =
         context.pin != nullptr ? reinterpret_cast<unsigned char*>(const_cast<char*>(secret.data())) : nullptr;
-    check(state.try_call(&CK_FUNCTION_LIST::C_Login, static_cast<CK_SESSION_HANDLE>(handle_),
-                         static_cast<CK_USER_TYPE>(CKU_CONTEXT_SPECIFIC), octets,
-                         static_cast<CK_ULONG>(secret.size())),
-          "C_Login", token_.text());
+    state.check(state.try_call(&CK_FUNCTION_LIST::C_Login, static_cast<CK_SESSION_HANDLE>(handle_),
+                               static_cast<CK_USER_TYPE>(CKU_CONTEXT_SPECIFIC), octets,
+                               static_cast<CK_ULONG>(secret.size())),
+                "C_Login", token_.text());
 }
 
 Bytes Session::sign(Mechanism mechanism, ObjectHandle key, ByteView input, std::size_t length,
@@ -330,16 +331,16 @@ Bytes Session::sign(Mechanism mechanism, ObjectHandle key, ByteView input, std::
     auto& state = live_state();
     const auto session = static_cast<CK_SESSION_HANDLE>(handle_);
     CK_MECHANISM native_mechanism{static_cast<CK_MECHANISM_TYPE>(mechanism), nullptr, 0};
-    check(state.try_call(&CK_FUNCTION_LIST::C_SignInit, session, &native_mechanism,
-                         static_cast<CK_OBJECT_HANDLE>(key)),
-          "C_SignInit", token_.text());
+    state.check(state.try_call(&CK_FUNCTION_LIST::C_SignInit, session, &native_mechanism,
+                               static_cast<CK_OBJECT_HANDLE>(key)),
+                "C_SignInit", token_.text());
     spent_ = true;  // until the signature is there: an operation that did not end may still be active
     if (context) login_for_operation(*context);
     Bytes signature(length);
     CK_ULONG size = length;
-    check(state.try_call(&CK_FUNCTION_LIST::C_Sign, session, const_cast<std::uint8_t*>(input.data()),
-                         static_cast<CK_ULONG>(input.size()), signature.data(), &size),
-          "C_Sign", token_.text());
+    state.check(state.try_call(&CK_FUNCTION_LIST::C_Sign, session, const_cast<std::uint8_t*>(input.data()),
+                               static_cast<CK_ULONG>(input.size()), signature.data(), &size),
+                "C_Sign", token_.text());
     if (size != length) {
         throw Error(Errc::WrongLength, "C_Sign", token_.text(),
                     fmt::format("{} octets instead of {}; do not use this token", size, length));

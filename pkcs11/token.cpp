@@ -58,7 +58,7 @@ std::optional<TokenInfo> Module::find_token_info(SlotId slot) const {
         state_->try_call(&CK_FUNCTION_LIST::C_GetTokenInfo, static_cast<CK_SLOT_ID>(slot), &info);
     if (rv == CKR_OK) return from_cryptoki(info);
     if (make_rv(rv) == Recovery::token_gone) return std::nullopt;
-    check(rv, "C_GetTokenInfo", fmt::format("slot {}", static_cast<CK_SLOT_ID>(slot)));
+    state_->check(rv, "C_GetTokenInfo", fmt::format("slot {}", static_cast<CK_SLOT_ID>(slot)));
     return std::nullopt;
 }
 
@@ -83,8 +83,8 @@ TokenInfo Token::read_info() const {
     auto& state = module_->state();
     state.adopt_process();
     CK_TOKEN_INFO info{};
-    check(state.try_call(&CK_FUNCTION_LIST::C_GetTokenInfo, static_cast<CK_SLOT_ID>(slot_), &info),
-          "C_GetTokenInfo", text_);
+    state.check(state.try_call(&CK_FUNCTION_LIST::C_GetTokenInfo, static_cast<CK_SLOT_ID>(slot_), &info),
+                "C_GetTokenInfo", text_);
     return from_cryptoki(info);
 }
 
@@ -94,12 +94,12 @@ std::vector<Mechanism> Token::mechanisms() const {
     const auto slot = static_cast<CK_SLOT_ID>(slot_);
     CK_ULONG count = 0;
     CK_MECHANISM_TYPE* none = nullptr;
-    check(state.try_call(&CK_FUNCTION_LIST::C_GetMechanismList, slot, none, &count), "C_GetMechanismList",
-          text_);
+    state.check(state.try_call(&CK_FUNCTION_LIST::C_GetMechanismList, slot, none, &count),
+                "C_GetMechanismList", text_);
     // One more than asked for: p11-kit's client (0.24) reads past the end when it leaves mechanisms out.
     std::vector<CK_MECHANISM_TYPE> types(count + 1);
-    check(state.try_call(&CK_FUNCTION_LIST::C_GetMechanismList, slot, types.data(), &count),
-          "C_GetMechanismList", text_);
+    state.check(state.try_call(&CK_FUNCTION_LIST::C_GetMechanismList, slot, types.data(), &count),
+                "C_GetMechanismList", text_);
     std::vector<Mechanism> list;
     list.reserve(count);
     for (CK_ULONG i = 0; i < count; ++i) list.push_back(Mechanism{types[i]});
@@ -113,7 +113,7 @@ std::optional<MechanismInfo> Token::find_mechanism(Mechanism mechanism) const {
     const CK_RV rv = state.try_call(&CK_FUNCTION_LIST::C_GetMechanismInfo, static_cast<CK_SLOT_ID>(slot_),
                                     static_cast<CK_MECHANISM_TYPE>(mechanism), &info);
     if (rv == CKR_MECHANISM_INVALID) return std::nullopt;
-    check(rv, "C_GetMechanismInfo", text_);
+    state.check(rv, "C_GetMechanismInfo", text_);
     return MechanismInfo{.mechanism = mechanism,
                          .min_key_bits = info.ulMinKeySize,
                          .max_key_bits = info.ulMaxKeySize,

@@ -82,16 +82,26 @@ bool Identity::is_sast() const {
     return certificate.common_name().starts_with("SAST-");
 }
 
-std::vector<std::shared_ptr<pkcs11::Module>> open_modules(const std::optional<std::string>& module_path,
-                                                          const std::optional<Uri>& uri,
-                                                          std::vector<pkcs11::Module::Failure>& failures) {
-    if (module_path) return {pkcs11::Module::open(*module_path)};
-    if (uri) {
-        if (const auto path = uri->module_path()) return {pkcs11::Module::open(*path)};
-        // RFC 7512, 2.3: the name without "lib" and without an ending; p11-kit's folder is searched for it.
-        if (const auto name = uri->module_name()) return {pkcs11::Module::open(*name + ".so")};
+std::vector<std::shared_ptr<pkcs11::Module>> open_modules(
+    const std::optional<std::string>& module_path, const std::optional<Uri>& uri,
+    const std::optional<pkcs11::Module::Isolation>& isolation,
+    std::vector<pkcs11::Module::Failure>& failures) {
+    const auto open = [&](const std::string& path) {
+        return isolation ? pkcs11::Module::open_isolated(path, *isolation) : pkcs11::Module::open(path);
+    };
+    if (module_path) {
+        // A command comes from the person alone, never from a URI.
+        if (module_path->starts_with('|'))
+            return {pkcs11::Module::open_command(module_path->substr(1),
+                                                 isolation.value_or(pkcs11::Module::Isolation{}))};
+        return {open(*module_path)};
     }
-    return pkcs11::Module::open_configured(failures);
+    if (uri) {
+        if (const auto path = uri->module_path()) return {open(*path)};
+        // RFC 7512, 2.3: the name without "lib" and without an ending; p11-kit's folder is searched for it.
+        if (const auto name = uri->module_name()) return {open(*name + ".so")};
+    }
+    return pkcs11::Module::open_configured(failures, isolation);
 }
 
 std::vector<Token> list_tokens(std::span<const std::shared_ptr<pkcs11::Module>> modules) {

@@ -29,12 +29,13 @@ struct Identity {
     bool is_sast() const;
 };
 
-/// Which modules to look into: MODULE_PATH when given, else what the URI names (module-path, module-name),
-/// else every module that p11-kit has configured; those that fail to start are added to FAILURES. Throws when
-/// a module named does not load.
-std::vector<std::shared_ptr<pkcs11::Module>> open_modules(const std::optional<std::string>& module_path,
-                                                          const std::optional<pkcs11::Uri>& uri,
-                                                          std::vector<pkcs11::Module::Failure>& failures);
+/// Which modules to look into: MODULE_PATH when given ("|COMMAND" serves one), else what the URI names
+/// (module-path, module-name), else every module that p11-kit has configured; those that fail to start are
+/// added to FAILURES. With ISOLATION each in a process of its own. Throws when a module named does not load.
+std::vector<std::shared_ptr<pkcs11::Module>> open_modules(
+    const std::optional<std::string>& module_path, const std::optional<pkcs11::Uri>& uri,
+    const std::optional<pkcs11::Module::Isolation>& isolation,
+    std::vector<pkcs11::Module::Failure>& failures);
 
 /// Every token plugged into MODULES. Two modules that show the same token (manufacturer, serial, label) give
 /// it once.

@@ -146,10 +146,9 @@ void TokenSigner::restore(const Error& error) {
             }
         } else if (Clock::now() >= deadline) {
             const auto waited = std::chrono::ceil<std::chrono::seconds>(login_.policy().wait).count();
-            throw Error(error.code(), error.failed(), error.subject(),
-                        waited == 0
-                            ? error.advice()
-                            : fmt::format("it did not come back within {} s; {}", waited, error.advice()));
+            throw Error(pkcs11::Errc::TokenGone, error.failed(), error.subject(),
+                        waited == 0 ? "plug it in and try again"
+                                    : fmt::format("it did not come back within {} s", waited));
         } else if (!told && login_.policy().wait > kNotice && login_.policy().on_wait) {
             told = true;
             login_.policy().on_wait(identity_.token);

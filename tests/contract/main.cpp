@@ -19,6 +19,7 @@
 #include <thread>
 
 #include <tests/contract/token_kind.hpp>
+#include <tests/support/own_state.hpp>
 
 namespace ctlsign::testing::contract {
 namespace {
@@ -150,6 +151,7 @@ int run_here(const std::string& column_name, const std::string& row_name) {
 
 int main(int argc, char** argv) try {
     namespace contract = ctlsign::testing::contract;
+    const ctlsign::testing::OwnState state;
     ::testing::GTEST_FLAG(throw_on_failure) = true;
     ::testing::InitGoogleTest(&argc, argv);
     if (argc == 3 && argv[1] != std::string("--table")) return contract::run_here(argv[1], argv[2]);

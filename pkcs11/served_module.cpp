@@ -1,0 +1,317 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <p11-kit/p11-kit.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include <pkcs11/error.hpp>
+#include <pkcs11/served_module.hpp>
+
+extern char** environ;
+
+namespace ctlsign::pkcs11 {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+constexpr const char* kClient = "p11-kit-client.so";
+constexpr const char* kAddress = "P11_KIT_SERVER_ADDRESS";
+
+[[noreturn]] void fail(const char* failed, std::string_view what) {
+    throw Error(std::error_code(errno, std::generic_category()), failed, what, "");
+}
+
+// Where only this user can connect. A path of a socket has at most 107 octets.
+fs::path choose_folder() {
+    const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+    std::string pattern =
+        (runtime != nullptr && *runtime == '/' && std::strlen(runtime) < 60 ? runtime : "/tmp");
+    pattern += "/ctlsign-XXXXXX";
+    // The name is taken and given back: the folder is there only while a client connects.
+    if (mkdtemp(pattern.data()) == nullptr) fail("making a folder in", pattern);
+    rmdir(pattern.c_str());
+    return pattern;
+}
+
+std::string address_of(const fs::path& socket) {
+    return "unix:path=" + socket.string();
+}
+
+class Descriptor {
+  public:
+    explicit Descriptor(int number = -1) : number_(number) {}
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    ~Descriptor() {
+        if (number_ >= 0) ::close(number_);
+    }
+    int get() const { return number_; }
+
+  private:
+    int number_;
+};
+
+// A socket in a folder of its own, both gone at the end of the scope.
+class Listener {
+  public:
+    explicit Listener(const fs::path& folder)
+        : folder_(folder), socket_(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+        if (mkdir(folder.c_str(), 0700) != 0) fail("making the folder", folder.string());
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        const std::string path = (folder / "p").string();
+        path.copy(address.sun_path, sizeof address.sun_path - 1);
+        if (socket_.get() < 0 ||
+            bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+            listen(socket_.get(), 1) != 0) {
+            const int error = errno;
+            rmdir(folder.c_str());
+            errno = error;
+            fail("listening on", path);
+        }
+    }
+    ~Listener() {
+        unlink((folder_ / "p").c_str());
+        rmdir(folder_.c_str());
+    }
+    Listener(const Listener&) = delete;
+    Listener& operator=(const Listener&) = delete;
+
+    // The client's connection; -1 when STOP is written to first.
+    int accept_before(int stop) const {
+        std::array<pollfd, 2> waiting{pollfd{socket_.get(), POLLIN, 0}, pollfd{stop, POLLIN, 0}};
+        while (poll(waiting.data(), waiting.size(), -1) < 0 && errno == EINTR) {
+        }
+        if ((waiting[0].revents & POLLIN) == 0) return -1;
+        return accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC);
+    }
+
+  private:
+    fs::path folder_;
+    Descriptor socket_;
+};
+
+// Readable when PROCESS has ended. (glibc 2.36 declares pidfd_open for C alone.)
+int open_process(pid_t process) {
+    return static_cast<int>(syscall(SYS_pidfd_open, process, 0));
+}
+
+// Starts COMMAND with its standard input and output at DESCRIPTOR. Gives 0 when that fails.
+pid_t start(const std::vector<std::string>& command, int descriptor) {
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, descriptor, STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, descriptor, STDOUT_FILENO);
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    sigset_t none, defaults;
+    sigemptyset(&none);
+    sigemptyset(&defaults);
+    sigaddset(&defaults, SIGPIPE);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &defaults);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    std::vector<char*> arguments;
+    for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
+    arguments.push_back(nullptr);
+    pid_t process = 0;
+    if (posix_spawnp(&process, arguments[0], &actions, &attributes, arguments.data(), environ) != 0)
+        process = 0;
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    return process;
+}
+
+}  // namespace
+
+// What there is of a connection in one process. A thread of its own watches the deadlines and the process:
+// this process holds the other end of the connection too, so that the client would not see it end.
+struct ServedModule::Connection {
+    const pid_t owner = getpid();
+    mutable std::mutex mutex;
+    std::map<unsigned long, Clock::time_point> calls;  // that run, and when they must have ended
+    unsigned long next = 0;
+    int socket = -1;  // ours of the client's connection, to cut it with
+    pid_t process = 0;
+    int process_end = -1;                                     // readable when the process has ended
+    const int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);  // there is something new for the watcher
+    bool late = false, stopping = false;
+    std::thread watcher;
+
+    // Only with the mutex held.
+    void cut() {
+        if (socket >= 0) shutdown(socket, SHUT_RDWR);
+        if (process > 0) kill(process, SIGKILL);
+    }
+    void notify() const {
+        constexpr std::uint64_t kOne = 1;
+        (void)!write(wake, &kOne, sizeof kOne);
+    }
+
+    void watch() {
+        std::unique_lock lock(mutex);
+        while (!stopping) {
+            // Calls begin in the order of their numbers and all may take equally long.
+            int left = -1;
+            if (!calls.empty()) {
+                const auto time =
+                    std::chrono::ceil<std::chrono::milliseconds>(calls.begin()->second - Clock::now());
+                left = static_cast<int>(std::max<std::chrono::milliseconds::rep>(time.count(), 0));
+            }
+            std::array<pollfd, 2> waiting{pollfd{wake, POLLIN, 0}, pollfd{process_end, POLLIN, 0}};
+            lock.unlock();
+            (void)poll(waiting.data(), waiting.size(), left);
+            std::uint64_t ignored = 0;
+            (void)!read(wake, &ignored, sizeof ignored);
+            lock.lock();
+            if ((waiting[1].revents & POLLIN) != 0) {
+                cut();
+                ::close(std::exchange(process_end, -1));
+            }
+            if (!calls.empty() && Clock::now() >= calls.begin()->second) {
+                late = true;
+                cut();
+                calls.clear();
+            }
+        }
+    }
+
+    ~Connection() {
+        {
+            const std::scoped_lock lock(mutex);
+            stopping = true;
+            cut();
+            notify();
+        }
+        if (watcher.joinable()) watcher.join();
+        for (const int descriptor : {socket, process_end, wake}) {
+            if (descriptor >= 0) ::close(descriptor);
+        }
+        while (process > 0 && waitpid(process, nullptr, 0) < 0 && errno == EINTR) {
+        }
+    }
+};
+
+ServedModule::ServedModule(std::vector<std::string> command, std::chrono::milliseconds deadline)
+    : command_(std::move(command)), deadline_(deadline), folder_(choose_folder()) {}
+
+ServedModule::~ServedModule() {
+    if (connection_ != nullptr && connection_->owner == getpid()) delete connection_;
+}
+
+CK_FUNCTION_LIST* ServedModule::load_client() {
+    // p11-kit's client reads its address from the environment when it is loaded, once for each time.
+    static std::mutex loading;
+    const std::scoped_lock lock(loading);
+    const char* before = std::getenv(kAddress);
+    const std::string kept = before != nullptr ? before : "";
+    setenv(kAddress, address_of(folder_ / "p").c_str(), 1);
+    CK_FUNCTION_LIST* functions =
+        p11_kit_module_load(kClient, P11_KIT_MODULE_UNMANAGED | P11_KIT_MODULE_CRITICAL);
+    const char* reason = functions == nullptr ? p11_kit_message() : nullptr;
+    if (before != nullptr) {
+        setenv(kAddress, kept.c_str(), 1);
+    } else {
+        unsetenv(kAddress);
+    }
+    if (functions == nullptr) {
+        throw Error(Errc::ModuleNotLoaded, "loading", kClient,
+                    reason != nullptr ? reason : "it belongs to the package p11-kit-modules");
+    }
+    return functions;
+}
+
+CK_RV ServedModule::connect(const std::function<CK_RV()>& initialize) {
+    if (connection_ != nullptr && connection_->owner == getpid()) delete connection_;
+    auto* connection = connection_ = new Connection;
+    const Listener listener(folder_);
+    std::array<int, 2> ends{};
+    if (pipe2(ends.data(), O_CLOEXEC) != 0) fail("pipe2", command_.front());
+    const Descriptor stop(ends[0]), stopped(ends[1]);
+    // The client connects within C_Initialize and waits there for the first octet of the process.
+    std::thread starting([&] {
+        const int socket = listener.accept_before(stop.get());
+        if (socket < 0) return;
+        const pid_t process = start(command_, socket);
+        const std::scoped_lock lock(connection->mutex);
+        connection->socket = socket;
+        connection->process = process;
+        if (process == 0) connection->cut();
+        connection->process_end = process == 0 ? -1 : open_process(process);
+        connection->notify();
+    });
+    connection->watcher = std::thread([connection] { connection->watch(); });
+    CK_RV rv = CKR_OK;
+    {
+        const Call call(this);
+        rv = initialize();
+    }
+    (void)!write(stopped.get(), "", 1);
+    starting.join();
+    return rv;
+}
+
+ServedModule::Call::Call(ServedModule* module) : module_(module) {
+    if (module_ == nullptr || module_->connection_ == nullptr) return;
+    Connection& connection = *module_->connection_;
+    const std::scoped_lock lock(connection.mutex);
+    number_ = connection.next++;
+    connection.calls.emplace(number_, Clock::now() + module_->deadline_);
+    if (connection.calls.size() == 1) connection.notify();
+}
+
+ServedModule::Call::~Call() {
+    if (module_ == nullptr || module_->connection_ == nullptr) return;
+    Connection& connection = *module_->connection_;
+    const std::scoped_lock lock(connection.mutex);
+    connection.calls.erase(number_);
+}
+
+std::string ServedModule::find_fault(CK_RV rv) const {
+    if (connection_ == nullptr) return {};
+    // What p11-kit's client answers when nobody is there. The end of the connection is seen a little before
+    // the end of the process.
+    if (rv != CKR_DEVICE_ERROR && rv != CKR_DEVICE_REMOVED) return fault();
+    std::string found;
+    for (int i = 0; i < 20 && (found = fault()).empty(); ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    return found;
+}
+
+std::string ServedModule::fault() const {
+    const std::scoped_lock lock(connection_->mutex);
+    if (connection_->late) {
+        return fmt::format("it did not answer within {} s, and its process was ended",
+                           std::chrono::ceil<std::chrono::seconds>(deadline_).count());
+    }
+    if (connection_->process == 0) return fmt::format("{} could not be started", command_.front());
+    siginfo_t state{};
+    const bool ended =
+        waitid(P_PID, static_cast<id_t>(connection_->process), &state, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+        state.si_pid == connection_->process;
+    return ended ? "its process has ended" : "";
+}
+
+}  // namespace ctlsign::pkcs11

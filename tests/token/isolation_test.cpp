@@ -1,0 +1,176 @@
+#include <dirent.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
+
+#include <pkcs11/error.hpp>
+#include <sast/identity.hpp>
+#include <sast/token_signer.hpp>
+#include <softhsm-profiles/gtest/virtual_token.hpp>
+#include <tests/support/counting_pins.hpp>
+#include <tests/support/golden.hpp>
+#include <tests/support/soft_tokens.hpp>
+#include <tests/support/watchdog.hpp>
+
+// Modules in processes of their own, through p11-kit's remoting.
+namespace ctlsign::sast {
+namespace {
+
+using namespace std::chrono_literals;
+using pkcs11::Module;
+using pkcs11::Recovery;
+using testing::CountingPins;
+using testing::VirtualToken;
+
+constexpr const char* kKey = "krakow/tokens/SAST-ADN008580ef";
+
+// The processes that this one has started and not waited for.
+int count_children() {
+    int count = 0;
+    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+        std::ifstream children(task.path() / "children");
+        for (pid_t child = 0; children >> child;) ++count;
+    }
+    return count;
+}
+
+class Isolation : public ::testing::Test {
+  protected:
+    Isolation() { setenv("XDG_RUNTIME_DIR", runtime_.path().c_str(), 1); }
+    ~Isolation() override {
+        EXPECT_EQ(count_children(), 0);
+        EXPECT_TRUE(std::filesystem::is_empty(runtime_.path())) << "no socket is left";
+    }
+
+    static Identity only_identity(const Module& module) {
+        return choose_identity(module.tokens().at(0), std::nullopt, std::nullopt);
+    }
+    std::error_code code_of(auto&& action) {
+        try {
+            action();
+        } catch (const Error& e) {
+            message_ = e.what();
+            return e.code();
+        }
+        return {};
+    }
+
+    testing::TemporaryFolder runtime_;
+    testing::Watchdog watchdog_{120s, "isolation"};
+    const testing::Golden golden_ = testing::read_golden("krakow/CTLFile-tokens.tlv");
+    std::string message_;
+};
+
+TEST_F(Isolation, SignsAsInProcess) {
+    testing::SoftTokens tokens;
+    tokens.add("A", "plain-softhsm", kKey);
+    const auto module = Module::open_isolated(softhsm::find_softhsm_module(), {});
+    EXPECT_EQ(module, Module::open_isolated(softhsm::find_softhsm_module(), {}));
+    EXPECT_NE(module, tokens.open()) << "the same module in this process is another";
+    EXPECT_EQ(count_children(), 1);
+    CountingPins pins(tokens.pin());
+    TokenSigner signer(only_identity(*module), pins);
+    EXPECT_EQ(signer.sign(Digest::Sha1, golden_.message), golden_.signature);
+}
+
+TEST_F(Isolation, ACommandReachesATokenElsewhere) {
+    testing::SoftTokens tokens;
+    tokens.add("A", "plain-softhsm", kKey);
+    const auto module = Module::open_command("exec p11-kit remote " + softhsm::find_softhsm_module(), {});
+    CountingPins pins(tokens.pin());
+    TokenSigner signer(only_identity(*module), pins);
+    EXPECT_EQ(signer.sign(Digest::Sha1, golden_.message), golden_.signature);
+}
+
+TEST_F(Isolation, AModuleThatHangsCostsAnErrorAndTheNextOpenWorks) {
+    VirtualToken token("plain-softhsm", "A");
+    CountingPins pins(token.pin());
+    {
+        const auto module = Module::open_isolated(VirtualToken::module(), {1s});
+        TokenSigner signer(only_identity(*module), pins);
+        signer.sign(Digest::Sha1, golden_.message);
+        token.fault("on C_Sign hang");
+        EXPECT_EQ(code_of([&] { signer.sign(Digest::Sha1, golden_.message); }), pkcs11::Errc::ModuleEnded);
+        EXPECT_THAT(message_, ::testing::AllOf(::testing::HasSubstr("did not answer within 1 s"),
+                                               ::testing::HasSubstr("token A (serial ")));
+        EXPECT_EQ(code_of([&] { (void)module->tokens(); }), pkcs11::Errc::ModuleEnded);
+    }
+    const auto module = Module::open_isolated(VirtualToken::module(), {20s});
+    TokenSigner signer(only_identity(*module), pins);
+    EXPECT_FALSE(signer.sign(Digest::Sha1, golden_.message).empty());
+}
+
+TEST_F(Isolation, AModuleThatCrashesCostsAnError) {
+    for (const char* function : {"C_Login", "C_Sign"}) {
+        VirtualToken token("plain-softhsm", "A");
+        CountingPins pins(token.pin());
+        const auto module = Module::open_isolated(VirtualToken::module(), {20s});
+        TokenSigner signer(only_identity(*module), pins);
+        token.fault(std::string("on ") + function + " crash");
+        EXPECT_EQ(code_of([&] { signer.sign(Digest::Sha1, golden_.message); }), pkcs11::Errc::ModuleEnded);
+        EXPECT_EQ(code_of([&] { signer.sign(Digest::Sha1, golden_.message); }), Recovery::device_failed);
+        EXPECT_THAT(message_, ::testing::HasSubstr("its process has ended"));
+    }
+}
+
+TEST_F(Isolation, AHangInFinalizeEndsToo) {
+    VirtualToken token("plain-softhsm", "A");
+    {
+        const auto module = Module::open_isolated(VirtualToken::module(), {1s});
+        EXPECT_EQ(module->tokens().size(), 1U);
+        token.fault("on C_Finalize hang");
+    }
+    EXPECT_EQ(count_children(), 0);
+}
+
+TEST_F(Isolation, APullIsSeenAndMended) {
+    VirtualToken token("etoken-pro-64k", "A");
+    const auto module = Module::open_isolated(VirtualToken::module(), {20s});
+    token.settle();
+    CountingPins pins(token.pin());
+    TokenSigner signer(only_identity(*module), pins);
+    signer.sign(Digest::Sha1, golden_.message);
+    token.unplug();
+    EXPECT_EQ(code_of([&] { signer.sign(Digest::Sha1, golden_.message); }), Recovery::token_gone);
+    token.plug();
+    EXPECT_FALSE(signer.sign(Digest::Sha1, golden_.message).empty());
+    EXPECT_EQ(pins.asked, 1);
+}
+
+TEST_F(Isolation, WhatServesNothingIsAnErrorWithinTheDeadline) {
+    for (const char* command : {"exit 0", "echo nonsense", "exec sleep 1000", "kill -9 $$"}) {
+        const auto code = code_of([&] { (void)Module::open_command(command, {1s})->tokens(); });
+        EXPECT_EQ(code, Recovery::device_failed) << command << ": " << message_;
+    }
+    EXPECT_EQ(code_of([&] { (void)Module::open_isolated("/absent/module.so", {5s})->tokens(); }),
+              Recovery::device_failed);
+}
+
+TEST_F(Isolation, AForkedChildHasAProcessOfItsOwn) {
+    testing::SoftTokens tokens;
+    tokens.add("A", "plain-softhsm", kKey);
+    const auto module = Module::open_isolated(softhsm::find_softhsm_module(), {20s});
+    CountingPins pins(tokens.pin());
+    TokenSigner signer(only_identity(*module), pins);
+    EXPECT_EQ(signer.sign(Digest::Sha1, golden_.message), golden_.signature);
+    const pid_t child = fork();
+    if (child == 0) {
+        try {
+            _exit(signer.sign(Digest::Sha1, golden_.message) == golden_.signature ? 0 : 1);
+        } catch (const std::exception& e) {
+            fprintf(stderr, "child: %s\n", e.what());
+            _exit(2);
+        }
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+    EXPECT_EQ(signer.sign(Digest::Sha1, golden_.message), golden_.signature);
+}
+
+}  // namespace
+}  // namespace ctlsign::sast

@@ -1,0 +1,233 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include <pkcs11/error.hpp>
+#include <sast/error.hpp>
+#include <sast/identity.hpp>
+#include <sast/token_signer.hpp>
+#include <softhsm-profiles/gtest/virtual_token.hpp>
+#include <tests/support/counting_pins.hpp>
+#include <tests/support/watchdog.hpp>
+
+// A virtual token that is pulled, put back, put elsewhere or replaced while the signer uses it.
+namespace ctlsign::sast {
+namespace {
+
+using namespace std::chrono_literals;
+using pkcs11::Recovery;
+using testing::CountingPins;
+using testing::VirtualToken;
+
+class Removal : public ::testing::Test {
+  protected:
+    Removal() { use("etoken-pro-64k"); }
+
+    void use(const std::string& profile) {
+        module_.reset();
+        token_.reset();
+        token_.emplace(profile, "A");
+        module_ = pkcs11::Module::open(VirtualToken::module());
+        pins_.emplace(token_->pin());
+    }
+    TokenSigner make_signer(std::chrono::milliseconds wait = 20s) {
+        token_->settle();
+        TokenPolicy policy;
+        policy.wait = wait;
+        policy.on_wait = [this](const pkcs11::Token&) {
+            ++told_;
+            if (when_told_) when_told_();
+        };
+        return TokenSigner(choose_identity(module_->tokens().at(0), std::nullopt, std::nullopt), *pins_,
+                           policy);
+    }
+    // Throws unless the signature verifies with the certificate of the token that was chosen.
+    static void sign(TokenSigner& signer) { signer.sign(Digest::Sha1, message()); }
+    static ByteView message() { return as_bytes("a list"); }
+    std::error_code try_sign(TokenSigner& signer) {
+        try {
+            sign(signer);
+            return {};
+        } catch (const Error& e) {
+            message_ = e.what();
+            return e.code();
+        }
+    }
+    unsigned tries_left() const {
+        const auto session = pkcs11::Session::open(module_->tokens().at(0));
+        return static_cast<unsigned>(session.read_pin_status().tries.value().left);
+    }
+
+    testing::Watchdog watchdog_{120s, "removal"};
+    std::optional<VirtualToken> token_;
+    std::shared_ptr<pkcs11::Module> module_;
+    std::optional<CountingPins> pins_;
+    std::atomic<int> told_ = 0;
+    std::function<void()> when_told_;
+    std::string message_;
+};
+
+TEST_F(Removal, PulledAndPutBackBetweenSignatures) {
+    auto signer = make_signer();
+    sign(signer);
+    for (int i = 0; i < 5; ++i) {
+        token_->unplug();
+        token_->plug();
+        sign(signer);
+    }
+    EXPECT_EQ(pins_->asked, 1) << "the PIN that was entered opens the token again";
+    EXPECT_EQ(tries_left(), 15U);
+}
+
+TEST_F(Removal, ThePersonIsToldAndPutsItBack) {
+    auto signer = make_signer();
+    sign(signer);
+    when_told_ = [this] { token_->plug(); };
+    token_->unplug();
+    sign(signer);
+    EXPECT_EQ(told_, 1);
+    EXPECT_EQ(pins_->asked, 1);
+}
+
+TEST_F(Removal, PulledWhileThePinIsAskedFor) {
+    auto signer = make_signer();
+    pins_->on_ask = [this] {
+        token_->unplug();
+        token_->plug();
+    };
+    sign(signer);
+    EXPECT_EQ(pins_->asked, 1);
+}
+
+TEST_F(Removal, PulledInTheMiddleOfASignature) {
+    auto signer = make_signer();
+    sign(signer);
+    token_->fault("on C_Sign delay 300ms");
+    token_->fault("at 100ms unplug A");
+    when_told_ = [this] { token_->plug(); };
+    sign(signer);
+}
+
+TEST_F(Removal, PutIntoAnotherReader) {
+    auto signer = make_signer();
+    sign(signer);
+    const auto slot = signer.identity().token.slot();
+    token_->unplug();
+    token_->plug(3);
+    sign(signer);
+    EXPECT_NE(signer.identity().token.slot(), slot);
+}
+
+TEST_F(Removal, AnotherTokenInItsPlaceSignsNothing) {
+    auto signer = make_signer(2s);
+    sign(signer);
+    token_->unplug();
+    const VirtualToken other("etoken-pro-64k", "B");
+    EXPECT_EQ(try_sign(signer), Recovery::token_gone);
+    EXPECT_THAT(message_, ::testing::AllOf(::testing::HasSubstr("token A (serial "),
+                                           ::testing::HasSubstr("did not come back within 2 s")));
+    EXPECT_EQ(pins_->asked, 1);
+    token_->plug();
+    sign(signer);
+}
+
+TEST_F(Removal, ATokenWithTheSameNamesAndAnotherKeySignsNothing) {
+    auto signer = make_signer(2s);
+    sign(signer);
+    token_->unplug();
+    std::string twin = token_->profile().text;
+    const std::string table = "[token]\n";
+    twin.insert(twin.find(table) + table.size(),
+                "label = '" + token_->label() + "'\nserial = '" + token_->serial() + "'\n");
+    const VirtualToken other(softhsm::decode_profile(twin, "twin"), "B");
+    other.settle();
+    EXPECT_EQ(try_sign(signer), Errc::NoKey);
+}
+
+TEST_F(Removal, APinThatWasRightIsNotSentAgainOnceItIsRejected) {
+    auto signer = make_signer();
+    sign(signer);
+    token_->fault("on C_Login return CKR_PIN_INCORRECT");
+    token_->unplug();
+    token_->plug();
+    EXPECT_EQ(try_sign(signer), Recovery::pin_wrong);
+    EXPECT_THAT(message_, ::testing::HasSubstr("was right before"));
+    EXPECT_EQ(pins_->asked, 1);
+    // A right PIN is never banned: entered once more, it is sent.
+    sign(signer);
+    EXPECT_EQ(pins_->asked, 2);
+}
+
+TEST_F(Removal, ALoginThatWasLostSilentlyIsMadeAgain) {
+    auto signer = make_signer();
+    sign(signer);
+    token_->fault("on C_Sign return CKR_USER_NOT_LOGGED_IN");
+    auto other = pkcs11::Session::open(signer.identity().token);
+    std::string pin = token_->pin();
+    other.login(pkcs11::Pin::take(pin), pkcs11::FinalTry::Refuse);
+    other.logout();  // the signer's own login keeps the token open, as far as this library decides
+    sign(signer);
+    EXPECT_EQ(pins_->asked, 1);
+}
+
+TEST_F(Removal, ADeviceThatFailsIsOpenedAnewOnceAndNotWaitedFor) {
+    auto signer = make_signer();
+    sign(signer);
+    token_->fault("on C_Sign return CKR_DEVICE_ERROR");
+    sign(signer);
+    for (int i = 0; i < 2; ++i) token_->fault("on C_Sign return CKR_DEVICE_ERROR");
+    EXPECT_EQ(try_sign(signer), Recovery::device_failed);
+    EXPECT_EQ(told_, 0);
+    EXPECT_EQ(pins_->asked, 1);
+    sign(signer);
+}
+
+TEST_F(Removal, ASignatureThatComesBackWrongIsNotDelivered) {
+    auto signer = make_signer();
+    sign(signer);
+    token_->fault("on C_Sign corrupt");
+    EXPECT_EQ(try_sign(signer), Errc::WrongSignature);
+    sign(signer);
+}
+
+TEST_F(Removal, WithoutATimeToWaitItIsAnErrorSoon) {
+    auto signer = make_signer(0s);
+    sign(signer);
+    token_->unplug();
+    EXPECT_EQ(try_sign(signer), Recovery::token_gone);
+    EXPECT_EQ(told_, 0);
+}
+
+TEST_F(Removal, AKeyThatAsksEachTimeSurvivesAPull) {
+    use("etoken-5110-cc");
+    auto signer = make_signer();
+    signer.sign(Digest::Sha256, message());
+    token_->unplug();
+    token_->plug();
+    signer.sign(Digest::Sha256, message());
+    EXPECT_EQ(pins_->asked, 1);
+    EXPECT_EQ(tries_left(), 15U);
+}
+
+TEST_F(Removal, AWrongPinCostsOneTryHoweverOftenTheTokenIsPulled) {
+    CountingPins wrong("not-the-pin");
+    {
+        const auto identity = choose_identity(module_->tokens().at(0), std::nullopt, std::nullopt);
+        TokenSigner signer(identity, wrong);
+        EXPECT_EQ(try_sign(signer), Recovery::pin_wrong);
+        EXPECT_EQ(tries_left(), 14U);
+        token_->unplug();
+        token_->plug();
+        token_->settle();
+        EXPECT_EQ(try_sign(signer), pkcs11::Errc::PinRefused);
+    }
+    EXPECT_EQ(tries_left(), 14U);
+    auto signer = make_signer();
+    sign(signer);
+    EXPECT_EQ(tries_left(), 15U);
+}
+
+}  // namespace
+}  // namespace ctlsign::sast
