@@ -124,6 +124,8 @@ pid_t start(const std::vector<std::string>& command, int descriptor) {
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, descriptor, STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, descriptor, STDOUT_FILENO);
+    // With the client's end of the connection it would never see us go.
+    posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
     sigset_t none, defaults;
