@@ -106,8 +106,10 @@ static std::optional<pkcs11::Token> find_again(const pkcs11::Token& token) {
         for (auto& plugged : token.module()->tokens()) {
             if (plugged.info().same_token(token.info())) return std::move(plugged);
         }
-    } catch (const Error&) {
-        // A reader that is being unplugged; the deadline decides.
+    } catch (const Error& e) {
+        // A module that has ended shows no token any more. A reader that is being unplugged: the deadline
+        // decides.
+        if (e.code() == pkcs11::Errc::ModuleEnded) throw;
     }
     return std::nullopt;
 }

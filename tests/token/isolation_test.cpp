@@ -1,4 +1,3 @@
-#include <dirent.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/prctl.h>
@@ -15,6 +14,7 @@
 #include <softhsm-profiles/gtest/virtual_token.hpp>
 #include <tests/support/counting_pins.hpp>
 #include <tests/support/golden.hpp>
+#include <tests/support/process_state.hpp>
 #include <tests/support/soft_tokens.hpp>
 #include <tests/support/watchdog.hpp>
 
@@ -25,26 +25,17 @@ namespace {
 using namespace std::chrono_literals;
 using pkcs11::Module;
 using pkcs11::Recovery;
+using testing::count_children;
 using testing::CountingPins;
 using testing::VirtualToken;
 
 constexpr const char* kKey = "krakow/tokens/SAST-ADN008580ef";
 
-// The processes that this one has started and not waited for.
-int count_children() {
-    int count = 0;
-    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
-        std::ifstream children(task.path() / "children");
-        for (pid_t child = 0; children >> child;) ++count;
-    }
-    return count;
-}
-
 class Isolation : public ::testing::Test {
   protected:
     Isolation() { setenv("XDG_RUNTIME_DIR", runtime_.path().c_str(), 1); }
     ~Isolation() override {
-        EXPECT_EQ(count_children(), 0);
+        EXPECT_EQ(count_children(), 0U);
         EXPECT_TRUE(std::filesystem::is_empty(runtime_.path())) << "no socket is left";
     }
 
@@ -73,7 +64,7 @@ TEST_F(Isolation, SignsAsInProcess) {
     const auto module = Module::open_isolated(softhsm::find_softhsm_module(), {});
     EXPECT_EQ(module, Module::open_isolated(softhsm::find_softhsm_module(), {}));
     EXPECT_NE(module, tokens.open()) << "the same module in this process is another";
-    EXPECT_EQ(count_children(), 1);
+    EXPECT_EQ(count_children(), 1U);
     CountingPins pins(tokens.pin());
     TokenSigner signer(only_identity(*module), pins);
     EXPECT_EQ(signer.sign(Digest::Sha1, golden_.message), golden_.signature);
@@ -128,7 +119,7 @@ TEST_F(Isolation, AHangInFinalizeEndsToo) {
         EXPECT_EQ(module->tokens().size(), 1U);
         token.fault("on C_Finalize hang");
     }
-    EXPECT_EQ(count_children(), 0);
+    EXPECT_EQ(count_children(), 0U);
 }
 
 TEST_F(Isolation, APullIsSeenAndMended) {

@@ -15,6 +15,7 @@
 #include <pkcs11/error.hpp>
 #include <softhsm-profiles/gtest/virtual_token.hpp>
 #include <tests/support/cryptoki.hpp>
+#include <tests/support/process_state.hpp>
 #include <tests/support/virtual_signing.hpp>
 
 // ThreadSanitizer ends a child process that starts a thread, unless told otherwise.
@@ -107,12 +108,6 @@ TEST(VirtualThreads, AWatcherAndFinalizeTogether) {
         for (std::thread& thread : threads) thread.join();
         ASSERT_EQ(cryptoki->C_Initialize(nullptr), CKR_OK);
     }
-}
-
-std::size_t count_descriptors() {
-    std::size_t count = 0;
-    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
-    return count;
 }
 
 TEST(VirtualThreads, NothingPilesUp) {
