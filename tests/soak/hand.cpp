@@ -32,7 +32,7 @@ const std::string& Hand::any(const std::vector<std::string>& of) {
 }
 
 void Hand::hesitate(std::chrono::milliseconds at_most) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(random_() % at_most.count()));
+    std::this_thread::sleep_for(random_() % 100 * at_most / 100);
 }
 
 // A fault may pull the token at any moment, so that it is not where it was.
