@@ -188,6 +188,7 @@ Module::~Module() {
     if (state_->process == getpid() && state_->owns_initialization &&
         state_->finalize == Finalize::WhenLastUserGoes) {
         (void)state_->try_call(&CK_FUNCTION_LIST::C_Finalize, static_cast<void*>(nullptr));
+        if (state_->served) state_->served->set_finalized();
     }
     if (state_->served) {
         known.served.erase(state_->path);

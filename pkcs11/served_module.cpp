@@ -44,11 +44,12 @@ constexpr const char* kAddress = "P11_KIT_SERVER_ADDRESS";
 }
 
 // Where only this user can connect. A path of a socket has at most 107 octets.
-fs::path choose_folder() {
+fs::path runtime_folder() {
     const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-    std::string pattern =
-        (runtime != nullptr && *runtime == '/' && std::strlen(runtime) < 60 ? runtime : "/tmp");
-    pattern += "/ctlsign-XXXXXX";
+    return runtime != nullptr && *runtime == '/' && std::strlen(runtime) < 60 ? runtime : "/tmp";
+}
+fs::path choose_folder(const fs::path& runtime) {
+    std::string pattern = runtime / "ctlsign-XXXXXX";
     // The name is taken and given back: the folder is there only while a client connects.
     if (mkdtemp(pattern.data()) == nullptr) fail("making a folder in", pattern);
     rmdir(pattern.c_str());
@@ -112,6 +113,12 @@ class Listener {
     fs::path folder_;
     Descriptor socket_;
 };
+
+// Of what the whole process has: the environment, and the clients that nobody uses.
+std::mutex& clients_mutex() {
+    static auto* mutex = new std::mutex;
+    return *mutex;
+}
 
 // Readable when PROCESS has ended. (glibc 2.36 declares pidfd_open for C alone.)
 int open_process(pid_t process) {
@@ -217,19 +224,37 @@ struct ServedModule::Connection {
 };
 
 ServedModule::ServedModule(std::vector<std::string> command, std::chrono::milliseconds deadline)
-    : command_(std::move(command)), deadline_(deadline), folder_(choose_folder()) {}
+    : command_(std::move(command)), deadline_(deadline) {}
 
 ServedModule::~ServedModule() {
     if (connection_ != nullptr && connection_->owner == getpid()) delete connection_;
+    if (client_.functions == nullptr || initialized_) return;
+    const std::scoped_lock lock(clients_mutex());
+    idle_clients().push_back(std::move(client_));
+}
+
+// A client cannot be unloaded as long as there is another: what was finalized is used again.
+std::vector<ServedModule::Client>& ServedModule::idle_clients() {
+    static auto* clients = new std::vector<Client>;
+    return *clients;
 }
 
 CK_FUNCTION_LIST* ServedModule::load_client() {
+    const std::scoped_lock lock(clients_mutex());
+    const fs::path runtime = runtime_folder();
+    auto& idle = idle_clients();
+    const auto known =
+        std::ranges::find(idle, runtime, [](const Client& client) { return client.folder.parent_path(); });
+    if (known != idle.end()) {
+        client_ = std::move(*known);
+        idle.erase(known);
+        return client_.functions;
+    }
+    client_.folder = choose_folder(runtime);
     // p11-kit's client reads its address from the environment when it is loaded, once for each time.
-    static std::mutex loading;
-    const std::scoped_lock lock(loading);
     const char* before = std::getenv(kAddress);
     const std::string kept = before != nullptr ? before : "";
-    setenv(kAddress, address_of(folder_ / "p").c_str(), 1);
+    setenv(kAddress, address_of(client_.folder / "p").c_str(), 1);
     CK_FUNCTION_LIST* functions =
         p11_kit_module_load(kClient, P11_KIT_MODULE_UNMANAGED | P11_KIT_MODULE_CRITICAL);
     const char* reason = functions == nullptr ? p11_kit_message() : nullptr;
@@ -242,13 +267,14 @@ CK_FUNCTION_LIST* ServedModule::load_client() {
         throw Error(Errc::ModuleNotLoaded, "loading", kClient,
                     reason != nullptr ? reason : "it belongs to the package p11-kit-modules");
     }
+    client_.functions = functions;
     return functions;
 }
 
 CK_RV ServedModule::connect(const std::function<CK_RV()>& initialize) {
     if (connection_ != nullptr && connection_->owner == getpid()) delete connection_;
     auto* connection = connection_ = new Connection;
-    const Listener listener(folder_);
+    const Listener listener(client_.folder);
     std::array<int, 2> ends{};
     if (pipe2(ends.data(), O_CLOEXEC) != 0) fail("pipe2", command_.front());
     const Descriptor stop(ends[0]), stopped(ends[1]);
@@ -272,6 +298,7 @@ CK_RV ServedModule::connect(const std::function<CK_RV()>& initialize) {
     }
     (void)!write(stopped.get(), "", 1);
     starting.join();
+    initialized_ = rv == CKR_OK;
     return rv;
 }
 

@@ -30,6 +30,8 @@ class ServedModule {
     /// Starts the process and calls INITIALIZE, which connects to it. Again after a fork: a child has a
     /// process of its own.
     CK_RV connect(const std::function<CK_RV()>& initialize);
+    /// The client was finalized: another module may have it.
+    void set_finalized() noexcept { initialized_ = false; }
 
     /// Stands around a call: past the deadline the process is ended.
     class Call {
@@ -50,10 +52,16 @@ class ServedModule {
 
   private:
     struct Connection;
+    struct Client {
+        std::filesystem::path folder;  ///< where it looks; there only while it connects
+        CK_FUNCTION_LIST* functions = nullptr;
+    };
+    static std::vector<Client>& idle_clients();
     std::string fault() const;
     std::vector<std::string> command_;
     std::chrono::milliseconds deadline_;
-    std::filesystem::path folder_;  ///< there only while a client connects
+    Client client_;
+    bool initialized_ = false;
     // Of this process; a child leaves its parent's, whose locks nobody may hold any more.
     Connection* connection_ = nullptr;
 };
