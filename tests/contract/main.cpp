@@ -143,6 +143,11 @@ int run_here(const std::string& column_name, const std::string& row_name) {
     const auto kind = column->make();
     kind->provision();
     row->scenario(*kind);
+    // No token is locked, or comes nearer to it, unless that is what was asked for.
+    if (const auto tries = kind->tries()) {
+        const auto expected = row->locks ? 0 : tries->maximum;
+        EXPECT_EQ(tries->left, expected) << "tries left";
+    }
     return 0;
 }
 

@@ -21,9 +21,10 @@ class Nss final : public TokenKind {
              pkcs12});
         run({"pk12util", "-i", pkcs12, "-d", database_, "-k", pin_file, "-W", "none"});
     }
+    std::string module_path() const override { return CTLSIGN_NSS_MODULE; }
     std::shared_ptr<pkcs11::Module> open() override {
         return pkcs11::Module::open(
-            CTLSIGN_NSS_MODULE,
+            module_path(),
             {.init_reserved = "configdir='" + database_ + "' certPrefix='' keyPrefix='' secmod='' flags="});
     }
     std::string pin() const override { return "test-pin"; }

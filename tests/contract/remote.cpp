@@ -37,22 +37,30 @@ class Remote final : public TokenKind {
   public:
     void provision() override {
         tokens_.add("A", "plain-softhsm", key_name());
-        const std::filesystem::path socket = tokens_.folder() / "p11-kit.socket";
+        start_server();
+        setenv("P11_KIT_SERVER_ADDRESS", ("unix:path=" + socket_.string()).c_str(), 1);
+    }
+    std::string module_path() const override { return "p11-kit-client.so"; }
+    std::string pin() const override { return tokens_.pin(); }
+    void restart_daemon() override {
+        server_->kill_all();
+        std::filesystem::remove(socket_);
+        start_server();
+    }
+
+  private:
+    void start_server() {
         server_.emplace(std::vector<std::string>{"p11-kit", "server", "--foreground", "--provider",
-                                                 softhsm::find_softhsm_module(), "--name", socket,
+                                                 softhsm::find_softhsm_module(), "--name", socket_,
                                                  "pkcs11:"});
-        for (int i = 0; !listens(socket); ++i) {
+        for (int i = 0; !listens(socket_); ++i) {
             if (i == 3000) throw std::runtime_error("p11-kit server does not start");
             std::this_thread::sleep_for(std::chrono::milliseconds(10));
         }
-        setenv("P11_KIT_SERVER_ADDRESS", ("unix:path=" + socket.string()).c_str(), 1);
     }
-    std::shared_ptr<pkcs11::Module> open() override { return pkcs11::Module::open("p11-kit-client.so"); }
-    std::string pin() const override { return tokens_.pin(); }
-    void die() override { server_->kill_all(); }
 
-  private:
     SoftTokens tokens_;
+    const std::filesystem::path socket_ = tokens_.folder() / "p11-kit.socket";
     std::optional<ChildProcess> server_;
 };
 

@@ -34,6 +34,8 @@ using sast::TokenSigner;
 using ::testing::AnyOf;
 
 const Bytes kMessage = {'a', 'b', 'c'};
+// What a busy machine may add to a deadline.
+constexpr auto kMargin = 30s;
 
 // A token that was just put in needs its time: pcscd to notice it, an eToken to show its objects. A busy
 // machine gets more.
@@ -55,7 +57,9 @@ std::error_code code_of(const std::function<void()>& action) {
 
 /// The token in the hands of somebody who wants to sign.
 struct Desk {
-    explicit Desk(TokenKind& its_kind) : kind(its_kind), module(kind.open()) {}
+    explicit Desk(TokenKind& its_kind) : Desk(its_kind, its_kind.open()) {}
+    Desk(TokenKind& its_kind, std::shared_ptr<pkcs11::Module> its_module)
+        : kind(its_kind), module(std::move(its_module)) {}
 
     std::optional<pkcs11::Token> find_token() const {
         for (const auto& token : module->tokens()) {
@@ -341,12 +345,44 @@ void another_token(TokenKind& kind) {
               load_certificate(std::string(kind.other_key_name()) + ".pem"));
 }
 
-void module_dies(TokenKind& kind) {
-    Desk desk(kind);
+// A module in a process of its own costs an error in time, and no more.
+static void lose_module(TokenKind& kind, void (TokenKind::*lose)()) {
+    constexpr auto kDeadline = 5s;
+    {
+        Desk desk(kind, kind.open_apart(kDeadline));
+        TokenSigner signer = desk.signer();
+        expect_good(kind, signer);
+        (kind.*lose)();
+        const auto start = std::chrono::steady_clock::now();
+        EXPECT_EQ(try_sign(kind, signer), pkcs11::Errc::ModuleEnded);
+        EXPECT_LT(std::chrono::steady_clock::now() - start, kDeadline + kMargin);
+        EXPECT_EQ(try_sign(kind, signer), Recovery::device_failed) << "until all its users are gone";
+    }
+    Desk desk(kind, kind.open_apart(kDeadline));
     TokenSigner signer = desk.signer();
     expect_good(kind, signer);
-    kind.die();
-    EXPECT_THAT(try_sign(kind, signer), kGone);
+}
+void module_hangs(TokenKind& kind) {
+    lose_module(kind, &TokenKind::hang);
+}
+void module_dies(TokenKind& kind) {
+    lose_module(kind, &TokenKind::die);
+}
+
+void daemon_restarted(TokenKind& kind) {
+    {
+        Desk desk(kind);
+        TokenSigner signer = desk.signer();
+        expect_good(kind, signer);
+        kind.restart_daemon();
+        const auto start = std::chrono::steady_clock::now();
+        // A module may find the new one by itself; try_sign() checks the signature.
+        EXPECT_THAT(try_sign(kind, signer), AnyOf(std::error_code{}, kGone));
+        EXPECT_LT(std::chrono::steady_clock::now() - start, kMargin);
+    }
+    // At the latest a module that is opened anew finds it.
+    Desk desk(kind);
+    expect_signs_again(desk);
 }
 
 }  // namespace ctlsign::testing::contract

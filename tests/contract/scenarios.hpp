@@ -20,6 +20,8 @@ void out_for_20_ms(TokenKind& kind);
 void out_for_5_s(TokenKind& kind);
 void another_reader(TokenKind& kind);
 void another_token(TokenKind& kind);
+void module_hangs(TokenKind& kind);
 void module_dies(TokenKind& kind);
+void daemon_restarted(TokenKind& kind);
 
 }  // namespace ctlsign::testing::contract

@@ -7,7 +7,7 @@ namespace {
 class SoftHsm final : public TokenKind {
   public:
     void provision() override { tokens_.add("A", "plain-softhsm", key_name()); }
-    std::shared_ptr<pkcs11::Module> open() override { return tokens_.open(); }
+    std::string module_path() const override { return softhsm::find_softhsm_module(); }
     std::string pin() const override { return tokens_.pin(); }
 
   private:

@@ -9,12 +9,24 @@ constexpr const char* kLoginWrites =
 constexpr const char* kNeverLocks = "SoftHSM2 never locks a PIN";
 constexpr const char* kNssNeverLocks = "softokn never locks a PIN";
 constexpr const char* kAlwaysIn = "a token in a folder is always in; removing the folder is no removal";
-constexpr const char* kOneProcess = "all of the module is in this process";
+constexpr const char* kNeedsParameters =
+    "p11-kit's process has no way to give softokn the parameters it needs";
+constexpr const char* kNoDaemon = "no daemon stands between the module and the token";
+#ifdef CTLSIGN_INSTRUMENTED
+constexpr const char* kInstrumented = "p11-kit's program cannot load a module that is instrumented";
+#endif
 }  // namespace
 
 const std::vector<Column>& columns() {
     using enum Ability;
-    const std::map<Ability, const char*> etoken = {{CanDie, kOneProcess}};
+    // What no virtual token has, and LACKS.
+    const auto virtual_lacks = [](std::map<Ability, const char*> lacks) {
+        lacks.emplace(HasDaemon, kNoDaemon);
+#ifdef CTLSIGN_INSTRUMENTED
+        lacks.emplace(CanBeApart, kInstrumented);
+#endif
+        return lacks;
+    };
     static const std::vector<Column> kColumns = {
         {"softhsm2",
          make_softhsm,
@@ -22,29 +34,28 @@ const std::vector<Column>& columns() {
           {CountsTries, kNeverLocks},
           {CanBePulled, kAlwaysIn},
           {HasTwoReaders, kAlwaysIn},
-          {CanDie, kOneProcess}}},
-        {"opensc+pcscd", make_opensc, {{CanDie, "pcscd is no part of the module"}}},
+          {HasDaemon, kNoDaemon}}},
+        {"opensc+pcscd", make_opensc, {}},
         {"nss-softokn",
          make_nss,
          {{CountsTries, kNssNeverLocks},
           {CanBePulled, kAlwaysIn},
           {HasTwoReaders, kAlwaysIn},
-          {CanDie, kOneProcess}}},
+          {CanBeApart, kNeedsParameters},
+          {HasDaemon, kNoDaemon}}},
         {"p11-kit-remote",
          make_remote,
          {{SharesLogins, kLoginWrites},
           {CountsTries, kNeverLocks},
           {CanBePulled, kAlwaysIn},
           {HasTwoReaders, kAlwaysIn}}},
-        {"plain-softhsm",
-         [] { return make_virtual("plain-softhsm"); },
-         {{SharesLogins, kLoginWrites}, {CountsTries, kNeverLocks}, {CanDie, kOneProcess}}},
-        {"publisher-hsm",
-         [] { return make_virtual("publisher-hsm"); },
-         {{SharesLogins, kLoginWrites}, {CanDie, kOneProcess}}},
-        {"etoken-pro-64k", [] { return make_virtual("etoken-pro-64k"); }, etoken},
-        {"etoken-5110", [] { return make_virtual("etoken-5110"); }, etoken},
-        {"etoken-5110-cc", [] { return make_virtual("etoken-5110-cc"); }, etoken},
+        {"plain-softhsm", [] { return make_virtual("plain-softhsm"); },
+         virtual_lacks({{SharesLogins, kLoginWrites}, {CountsTries, kNeverLocks}})},
+        {"publisher-hsm", [] { return make_virtual("publisher-hsm"); },
+         virtual_lacks({{SharesLogins, kLoginWrites}})},
+        {"etoken-pro-64k", [] { return make_virtual("etoken-pro-64k"); }, virtual_lacks({})},
+        {"etoken-5110", [] { return make_virtual("etoken-5110"); }, virtual_lacks({})},
+        {"etoken-5110-cc", [] { return make_virtual("etoken-5110-cc"); }, virtual_lacks({})},
     };
     return kColumns;
 }
@@ -56,7 +67,7 @@ const std::vector<Row>& rows() {
         {"sign with each digest", sign_with_each_digest, {}},
         {"wrong PIN", wrong_pin, {}},
         {"final try kept", final_try_kept, {CountsTries}},
-        {"locked", locked, {CountsTries}},
+        {"locked", locked, {CountsTries}, /*locks=*/true},
         {"two processes sign at once", two_processes_sign, {SharesItself}},
         {"two processes log in at once", two_processes_log_in, {SharesLogins}},
         {"fork in the middle", fork_in_the_middle, {}},
@@ -67,7 +78,9 @@ const std::vector<Row>& rows() {
         {"out for 5 s", out_for_5_s, {CanBePulled}},
         {"put into another reader", another_reader, {CanBePulled, HasTwoReaders}},
         {"another token put in", another_token, {CanBePulled}},
-        {"module dies", module_dies, {CanDie}},
+        {"module hangs", module_hangs, {CanBeApart}},
+        {"module dies", module_dies, {CanBeApart}},
+        {"daemon restarted", daemon_restarted, {HasDaemon}},
     };
     return kRows;
 }

@@ -1,13 +1,21 @@
 #pragma once
 
+#include <signal.h>
+#include <sys/types.h>
+
+#include <algorithm>
+#include <chrono>
 #include <map>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include <pkcs11/module.hpp>
+#include <pkcs11/session.hpp>
 #include <sast/identity.hpp>
+#include <tests/support/process_state.hpp>
 
 namespace ctlsign::testing::contract {
 
@@ -18,7 +26,8 @@ enum class Ability {
     CountsTries,   ///< knows a last try, and locks
     CanBePulled,
     HasTwoReaders,
-    CanDie,  ///< the module's other half is a process of its own
+    CanBeApart,  ///< its module runs in a process of its own, too
+    HasDaemon,   ///< between the module and the token
 };
 
 /// One kind of token with the module that shows it. A cell of the matrix makes one, in a process of its own,
@@ -36,7 +45,18 @@ class TokenKind {
 
     /// Makes the token and puts it in.
     virtual void provision() = 0;
-    virtual std::shared_ptr<pkcs11::Module> open() = 0;
+    /// As p11-kit takes it.
+    virtual std::string module_path() const = 0;
+    virtual std::shared_ptr<pkcs11::Module> open() { return pkcs11::Module::open(module_path()); }
+    /// The module in a process of its own, which hang() and die() are about.
+    std::shared_ptr<pkcs11::Module> open_apart(std::chrono::milliseconds deadline) {
+        const auto others = children();
+        auto module = pkcs11::Module::open_isolated(module_path(), {deadline});
+        for (const pid_t child : children()) {
+            if (std::ranges::find(others, child) == others.end()) apart_ = child;
+        }
+        return module;
+    }
     virtual std::string pin() const = 0;
     /// The token among those of the module; any when there is only one.
     virtual std::optional<sast::TokenName> token_name() const { return std::nullopt; }
@@ -46,7 +66,19 @@ class TokenKind {
     virtual void insert(unsigned /*reader*/) { throw std::logic_error("cannot be put in"); }
     virtual void insert_other() { throw std::logic_error("has no other token"); }
     virtual void pull_in_signature() { throw std::logic_error("cannot be pulled in a signature"); }
-    virtual void die() { throw std::logic_error("cannot die"); }
+    virtual void hang() { signal_apart(SIGSTOP); }
+    virtual void die() { signal_apart(SIGKILL); }
+    virtual void restart_daemon() { throw std::logic_error("has no daemon"); }
+
+    /// Of the user PIN, where the token counts them; it is not asked.
+    virtual std::optional<pkcs11::PinTries> tries() { return std::nullopt; }
+
+  private:
+    void signal_apart(int signal) const {
+        if (apart_ <= 0 || kill(apart_, signal) != 0)
+            throw std::logic_error("no process of the module's own");
+    }
+    pid_t apart_ = 0;
 };
 
 std::unique_ptr<TokenKind> make_softhsm();
@@ -68,6 +100,7 @@ struct Row {
     const char* name;
     void (*scenario)(TokenKind&);
     std::vector<Ability> needs;
+    bool locks = false;  ///< the token; every other row must leave it all its tries
 };
 
 const std::vector<Column>& columns();

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <fstream>
 #include <optional>
 #include <string>
 
@@ -21,13 +22,22 @@ class Virtual final : public TokenKind {
         return has_short_keys() ? TokenKind::other_key_name() : "krakow/tokens/test-manufacturing-ca";
     }
     void provision() override { token_.emplace(profile_, "A", key_of(key_name())); }
-    std::shared_ptr<pkcs11::Module> open() override { return pkcs11::Module::open(VirtualToken::module()); }
+    std::string module_path() const override { return VirtualToken::module(); }
     std::string pin() const override { return token_->pin(); }
 
     void pull() override { token_->unplug(); }
     void insert(unsigned reader) override { token_->plug(reader); }
     void insert_other() override { other_.emplace(profile_, "B", key_of(other_key_name())); }
     void pull_in_signature() override { token_->fault("on C_Sign unplug A"); }
+    void hang() override { token_->fault("on C_Sign hang"); }
+    void die() override { token_->fault("on C_Sign crash"); }
+    std::optional<pkcs11::PinTries> tries() override {
+        const unsigned long maximum = profile_.pin.tries;
+        if (maximum == 0) return std::nullopt;
+        unsigned long left = maximum;  // as long as the file is not there
+        std::ifstream(token_->folder() / "pin-tries") >> left;
+        return pkcs11::PinTries{left, maximum};
+    }
 
   private:
     bool has_short_keys() const { return std::ranges::count(profile_.key.sizes, 1024U) > 0; }

@@ -5,18 +5,22 @@
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <vector>
 
 /// What this process holds, so that a test can see that nothing piles up.
 namespace ctlsign::testing {
 
 /// The processes that this one has started and not waited for.
-inline std::size_t count_children() {
-    std::size_t count = 0;
+inline std::vector<pid_t> children() {
+    std::vector<pid_t> all;
     for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
-        std::ifstream children(task.path() / "children");
-        for (pid_t child = 0; children >> child;) ++count;
+        std::ifstream its(task.path() / "children");
+        for (pid_t child = 0; its >> child;) all.push_back(child);
     }
-    return count;
+    return all;
+}
+inline std::size_t count_children() {
+    return children().size();
 }
 
 inline std::size_t count_descriptors() {
