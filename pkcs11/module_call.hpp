@@ -17,7 +17,6 @@ class ModuleCall {
 
   private:
     sigset_t mask_;  ///< of the thread before the call
-    bool pending_;   ///< whether a SIGPIPE of somebody else's was waiting
 };
 
 }  // namespace ctlsign::pkcs11
