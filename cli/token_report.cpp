@@ -68,6 +68,7 @@ Json to_json(const pkcs11::Quirks& quirks) {
 Json to_json(const pkcs11::ModuleQuirks& quirks) {
     return {{"never-finalize", quirks.never_finalize},
             {"spurious-first-event", quirks.spurious_first_event},
+            {"no-slot-events", quirks.no_slot_events},
             {"why", quirks.reasons}};
 }
 

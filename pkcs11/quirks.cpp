@@ -56,6 +56,7 @@ constexpr Key<std::string (*)(const Module::Info&)> kModuleConditions[] = {
 constexpr Key<bool ModuleQuirks::*> kModuleSwitches[] = {
     {"never-finalize", &ModuleQuirks::never_finalize},
     {"spurious-first-event", &ModuleQuirks::spurious_first_event},
+    {"no-slot-events", &ModuleQuirks::no_slot_events},
 };
 
 template <typename Keys>
@@ -261,6 +262,7 @@ std::vector<std::string> ModuleQuirks::effects() const {
     std::vector<std::string> effects;
     if (never_finalize) effects.emplace_back("never finalized");
     if (spurious_first_event) effects.emplace_back("first slot event not believed");
+    if (no_slot_events) effects.emplace_back("not asked for slot events");
     return effects;
 }
 

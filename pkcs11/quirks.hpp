@@ -27,6 +27,7 @@ struct Quirks {
 struct ModuleQuirks {
     bool never_finalize = false;        ///< it crashes or hangs in C_Finalize
     bool spurious_first_event = false;  ///< its first slot event did not happen
+    bool no_slot_events = false;        ///< C_WaitForSlotEvent is not to be called
     std::vector<std::string> reasons;
 
     std::vector<std::string> effects() const;

@@ -168,7 +168,7 @@ def test_doctor_tells_quirks_and_why(provisioned, tmp_path):
     (tmp_path / "none.toml").write_text("")
     provisioned.env["CTLSIGN_QUIRKS"] = "quirks.toml"
     (module,) = json.loads(provisioned("token", "doctor", "--module", SOFTHSM, "--json").out)["modules"]
-    assert module["quirks"] == {"never-finalize": False, "spurious-first-event": False, "why": []}
+    assert module["quirks"] == {"never-finalize": False, "spurious-first-event": False, "no-slot-events": False, "why": []}
     for token in module["tokens"]:
         assert token["quirks"]["no-combined-sha1"] and token["quirks"]["settle-milliseconds"] == 10
         assert token["quirks"]["why"] == ["it was seen in Krakow"]

@@ -76,6 +76,19 @@ TEST_F(RecordingModule, AnswersItselfWhereItIsToldTo) {
     EXPECT_EQ(std::ranges::count(lines, "C_SignInit 0x70"), 1);
 }
 
+TEST_F(RecordingModule, AnswersFromACallOn) {
+    setenv("RECORD_FAIL", "C_GetTokenInfo#2+=0x30,C_WaitForSlotEvent#1=0", 1);
+    const Cryptoki cryptoki(CTLSIGN_RECORDING_MODULE, configuration_);
+    CK_TOKEN_INFO info{};
+    const CK_SLOT_ID any = 0;
+    EXPECT_NE(cryptoki->C_GetTokenInfo(any, &info), CKR_DEVICE_ERROR);
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(cryptoki->C_GetTokenInfo(any, &info), CKR_DEVICE_ERROR);
+    CK_SLOT_ID slot = 7;
+    EXPECT_EQ(cryptoki->C_WaitForSlotEvent(CKF_DONT_BLOCK, &slot, nullptr), CKR_OK);
+    EXPECT_EQ(slot, 7U) << "nothing was done";
+    EXPECT_EQ(cryptoki->C_WaitForSlotEvent(CKF_DONT_BLOCK, &slot, nullptr), CKR_NO_EVENT);
+}
+
 // A function list whose members were swapped would still compile where the signatures are the same.
 TEST_F(RecordingModule, EveryFunctionIsItself) {
     const Cryptoki cryptoki(CTLSIGN_RECORDING_MODULE, configuration_);

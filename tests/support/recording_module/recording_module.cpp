@@ -2,8 +2,8 @@
 //
 //   RECORD_MODULE  the module behind it
 //   RECORD_LOG     a file; one line is appended for each call: the function and its answer, never an argument
-//   RECORD_FAIL    answers instead of the module: "C_Sign#1=0x70,C_Login#2=0xA0" for the first and second
-//   such call
+//   RECORD_FAIL    answers instead of the module: "C_Sign#1=0x70,C_Login#2+=0xA0" for the first such call,
+//   and for the second and all after it; "=0" is success without anything done
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <p11-kit/pkcs11.h>
@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -60,22 +61,28 @@ void record(std::string_view function, CK_RV rv) {
     close(fd);
 }
 
-// The answer that RECORD_FAIL has for this call of FUNCTION, or CKR_OK.
-CK_RV injected(std::string_view function, unsigned call) {
-    const std::string wanted = std::string(function) + "#" + std::to_string(call) + "=";
+// The answer that RECORD_FAIL has for this call of FUNCTION.
+std::optional<CK_RV> injected(std::string_view function, unsigned call) {
+    const std::string prefix = std::string(function) + "#";
     std::string_view rest = variable("RECORD_FAIL");
     while (!rest.empty()) {
         const std::string_view rule = rest.substr(0, rest.find(','));
-        if (rule.starts_with(wanted)) return std::strtoul(rule.data() + wanted.size(), nullptr, 0);
+        if (rule.starts_with(prefix)) {
+            char* end = nullptr;
+            const unsigned long from = std::strtoul(rule.data() + prefix.size(), &end, 10);
+            const bool and_later = *end == '+';
+            if (call == from || (and_later && call > from))
+                return std::strtoul(end + (and_later ? 2 : 1), nullptr, 0);
+        }
         rest.remove_prefix(rule.size() == rest.size() ? rule.size() : rule.size() + 1);
     }
-    return CKR_OK;
+    return std::nullopt;
 }
 
 template <typename Forward>
 CK_RV pass(std::string_view function, std::atomic<unsigned>& calls, Forward forward) {
-    CK_RV rv = injected(function, ++calls);
-    if (rv == CKR_OK) rv = forward();
+    const auto answer = injected(function, ++calls);
+    const CK_RV rv = answer ? *answer : forward();
     record(function, rv);
     return rv;
 }

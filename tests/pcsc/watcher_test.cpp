@@ -1,0 +1,129 @@
+// Cards that come and go through the real pcscd; run by with_pcscd.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <thread>
+
+#include <pkcs11/reader_events.hpp>
+#include <pkcs11/watcher.hpp>
+#include <tests/pcsc/virtual_card.hpp>
+#include <tests/support/child_process.hpp>
+#include <tests/support/watchdog.hpp>
+#include <tests/support/watcher_log.hpp>
+
+namespace ctlsign::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using pkcs11::ReaderEvents;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr const char* kStem = "krakow/tokens/SAST-ADN008580ef";
+
+class CardWatcher : public ::testing::Test {
+  protected:
+    std::shared_ptr<pkcs11::Module> module_ = pkcs11::Module::open("opensc-pkcs11.so");
+    VirtualCard a_{make_piv_card(1, kStem)}, b_{make_piv_card(2, kStem)};
+    WatcherLog log_{&pkcs11::TokenInfo::serial};
+    Watchdog watchdog_{120s, ::testing::UnitTest::GetInstance()->current_test_info()->name()};
+};
+
+TEST_F(CardWatcher, TellsOfCardsThatComeAndGo) {
+    a_.insert();
+    const pkcs11::Watcher watcher({module_}, log_.callback());
+    const std::string arrived = log_.take(1).at(0), left = '-' + arrived.substr(1);
+    EXPECT_TRUE(arrived.ends_with("01")) << arrived;
+    for (const unsigned reader : {0U, 1U, 0U}) {
+        a_.pull();
+        EXPECT_THAT(log_.take(1), ElementsAre(left));
+        a_.insert(reader);
+        EXPECT_THAT(log_.take(1), ElementsAre(arrived));
+    }
+    a_.pull();
+    b_.insert();
+    EXPECT_THAT(log_.take(1), ElementsAre(left));
+    EXPECT_TRUE(log_.take(1).at(0).ends_with("02"));
+    EXPECT_THAT(log_.lines(), IsEmpty());
+}
+
+TEST_F(CardWatcher, TellsOfACardThatWasOutForAMoment) {
+    a_.insert();
+    const pkcs11::Watcher watcher({module_}, log_.callback());
+    const std::string arrived = log_.take(1).at(0), left = '-' + arrived.substr(1);
+    for (int i = 0; i < 5; ++i) {
+        a_.pull();
+        std::this_thread::sleep_for(20ms);
+        a_.insert();
+        EXPECT_THAT(log_.take(2), ElementsAre(left, arrived));
+    }
+}
+
+TEST_F(CardWatcher, TwoCards) {
+    a_.insert(0);
+    b_.insert(1);
+    const pkcs11::Watcher watcher({module_}, log_.callback());
+    const auto both = log_.take(2);
+    b_.pull();
+    EXPECT_THAT(log_.take(1), ElementsAre('-' + both.at(1).substr(1)));
+}
+
+bool wait_for(ReaderEvents& readers, const std::function<bool()>& condition) {
+    for (const auto end = std::chrono::steady_clock::now() + 30s; std::chrono::steady_clock::now() < end;) {
+        if (condition()) return true;
+        if (readers.connected()) {
+            readers.wait(100ms);
+        } else if (!readers.connect()) {
+            std::this_thread::sleep_for(10ms);
+        }
+    }
+    return false;
+}
+
+TEST(ReaderEventsTest, CountWhatNobodySaw) {
+    VirtualCard card(make_piv_card(1, kStem));
+    ReaderEvents readers;
+    ASSERT_TRUE(readers.connect());
+    const std::string name = "Virtual PCD 00 00";
+    ASSERT_NE(readers.find(name), nullptr);
+    EXPECT_EQ(readers.find("Virtual PCD 00"), nullptr);
+    EXPECT_FALSE(readers.find(name)->card_present);
+    card.insert();
+    ASSERT_TRUE(wait_for(readers, [&] { return readers.find(name)->card_present; }));
+    const unsigned before = readers.find(name)->events;
+    for (int i = 0; i < 2; ++i) {
+        card.pull();
+        std::this_thread::sleep_for(1s);
+        card.insert();
+        std::this_thread::sleep_for(1s);
+    }
+    EXPECT_TRUE(readers.wait(0ms));
+    EXPECT_TRUE(readers.find(name)->card_present);
+    EXPECT_EQ(readers.find(name)->events, before + 4);
+    EXPECT_FALSE(readers.find("Virtual PCD 00 01")->card_present);
+}
+
+TEST(ReaderEventsTest, OutliveAPcscd) {
+    VirtualCard card(make_piv_card(1, kStem));
+    ReaderEvents readers;
+    ASSERT_TRUE(readers.connect());
+    pid_t daemon = 0;
+    std::ifstream("/run/pcscd/pcscd.pid") >> daemon;
+    ASSERT_GT(daemon, 1);
+    kill(daemon, SIGKILL);
+    ASSERT_TRUE(wait_for(readers, [&] { return !readers.connected(); }));
+    EXPECT_EQ(readers.find("Virtual PCD 00 00"), nullptr);
+    EXPECT_FALSE(readers.connect()) << "there is none";
+    std::filesystem::remove("/run/pcscd/pcscd.comm");
+    std::filesystem::remove("/run/pcscd/pcscd.pid");
+    const ChildProcess again({"pcscd", "--foreground", "--config", "/run/readers"});
+    ASSERT_TRUE(wait_for(readers, [&] { return readers.find("Virtual PCD 00 00") != nullptr; }));
+    card.insert();
+    EXPECT_TRUE(wait_for(readers, [&] { return readers.find("Virtual PCD 00 00")->card_present; }));
+}
+
+}  // namespace
+}  // namespace ctlsign::testing
