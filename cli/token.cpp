@@ -8,9 +8,11 @@ void add_token(CLI::App& program, Action& action) {
                                     "ctlsign token list");
     command.require_subcommand(1);
     add_token_list(command, action);
+    add_token_watch(command, action);
     add_token_doctor(command, action);
     add_token_ready(command, action);
     add_token_rehearse(command, action);
+    add_token_selftest(command, action);
     add_token_export(command, action);
     add_token_forget(command, action);
     add_token_provision(command, action);

@@ -256,6 +256,17 @@ std::vector<SlotInfo> Module::slots(Slots which) const {
     return slots;
 }
 
+std::optional<SlotId> Module::poll_slot_event() const {
+    state_->adopt_process();
+    CK_SLOT_ID slot = 0;
+    const CK_RV rv =
+        state_->try_call(&CK_FUNCTION_LIST::C_WaitForSlotEvent, static_cast<CK_FLAGS>(CKF_DONT_BLOCK), &slot,
+                         static_cast<void*>(nullptr));
+    if (rv == CKR_NO_EVENT) return std::nullopt;
+    state_->check(rv, "C_WaitForSlotEvent", path());
+    return SlotId{slot};
+}
+
 std::vector<Token> Module::tokens() const {
     std::vector<Token> tokens;
     const auto self = std::const_pointer_cast<Module>(shared_from_this());

@@ -74,6 +74,8 @@ class Module : public std::enable_shared_from_this<Module> {
     std::vector<SlotInfo> slots(Slots which) const;
     /// The token in SLOT, nothing when it is empty or its token cannot be read. Throws CK_RV.
     std::optional<TokenInfo> find_token_info(SlotId slot) const;
+    /// C_WaitForSlotEvent without waiting: a slot where something happened, or nothing. Throws CK_RV.
+    std::optional<SlotId> poll_slot_event() const;
     /// Every token plugged in, initialised, and able to say who it is.
     std::vector<Token> tokens() const;
 

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <utility>
 
-#include <pkcs11/cryptoki.hpp>
+#include <pkcs11/error.hpp>
 #include <pkcs11/quirks.hpp>
 #include <pkcs11/reader_events.hpp>
 #include <pkcs11/watched_module.hpp>
@@ -33,15 +33,15 @@ std::vector<Token> WatchedModule::tokens() const {
 std::set<SlotId> WatchedModule::take_events() {
     std::set<SlotId> slots;
     if (!has_events_) return slots;
-    const auto& state = module_->state();
-    for (int i = 0; i < kMostEvents; ++i) {
-        CK_SLOT_ID slot = 0;
-        const CK_RV rv =
-            state.try_call(&CK_FUNCTION_LIST::C_WaitForSlotEvent, static_cast<CK_FLAGS>(CKF_DONT_BLOCK),
-                           &slot, static_cast<void*>(nullptr));
-        if (rv == CKR_FUNCTION_NOT_SUPPORTED) has_events_ = false;
-        if (rv != CKR_OK) return slots;
-        slots.insert(SlotId{slot});
+    try {
+        for (int i = 0; i < kMostEvents; ++i) {
+            const auto slot = module_->poll_slot_event();
+            if (!slot) return slots;
+            slots.insert(*slot);
+        }
+    } catch (const Error& e) {
+        has_events_ = e.code() != Recovery::unsupported;
+        return slots;
     }
     has_events_ = false;
     return {};

@@ -39,8 +39,7 @@ def ctlsign(tmp_path, state):
     """Runs the program in the test's folder. expect is the exit code; an error is one line on standard error."""
 
     def run(*arguments, expect=0, stdin=None, env=None, **options):
-        environment = {k: v for k, v in os.environ.items() if k not in STRANGERS}
-        environment |= {"XDG_CONFIG_HOME": str(tmp_path)} | (env or {})
+        environment = {k: v for k, v in os.environ.items() if k not in STRANGERS} | (env or {})
         done = subprocess.run([PROGRAM, *map(str, arguments)], input=stdin, capture_output=True, check=False,
                               cwd=tmp_path, env=environment, timeout=120, **options)
         result = Result(done)

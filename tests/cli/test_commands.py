@@ -11,7 +11,7 @@ from conftest import KRAKOW, PROGRAM
 TREE = {
     "": ["show", "verify", "diff", "build", "resign", "prepare", "attach", "extract", "config", "token", "virtual"],
     "config": ["sign", "verify", "strip"],
-    "token": ["list", "doctor", "ready", "rehearse", "export-certificate", "forget-pin-failures", "provision"],
+    "token": ["list", "doctor", "ready", "rehearse", "selftest", "watch", "export-certificate", "forget-pin-failures", "provision"],
     "virtual": ["create", "list", "plug", "unplug", "fault", "env", "learn"],
 }
 COMMANDS = [""] + [f"{parent} {name}".strip() for parent, names in TREE.items() for name in names]
