@@ -1,11 +1,13 @@
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <openssl/rand.h>
 #include <openssl/ui.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstring>
+#include <new>
 #include <stdexcept>
 
 #include <cli/exit_code.hpp>
@@ -113,6 +115,12 @@ Plugged find_tokens(const TokenOptions& options, const std::optional<pkcs11::Uri
 pkcs11::Token find_token(const TokenOptions& options, const std::string& text) {
     const auto name = sast::TokenName::parse(text);
     return sast::choose_token(find_tokens(options, name.uri()).tokens, name);
+}
+
+Bytes make_test_message() {
+    Bytes message(64);
+    if (RAND_bytes(message.data(), static_cast<int>(message.size())) != 1) throw std::bad_alloc();
+    return message;
 }
 
 sast::TokenPolicy make_policy(const TokenOptions& options) {

@@ -23,7 +23,7 @@ struct TokenOptions {
     unsigned wait = 0;                                      ///< --wait, seconds
     std::optional<pkcs11::Module::Isolation> isolation;     ///< --isolate
 };
-/// --module PATH.
+/// --module and --isolate.
 void add_module_option(CLI::App& command, TokenOptions& options);
 /// --module, --pin-source, --wait and --use-final-try.
 void add_token_options(CLI::App& command, TokenOptions& options);
@@ -36,6 +36,9 @@ struct Plugged {
 /// Modules that p11-kit has configured and that do not start are told on standard error. Throws when the
 /// module named does not load.
 Plugged find_tokens(const TokenOptions& options, const std::optional<pkcs11::Uri>& uri);
+
+/// Random octets for a signature that tries a key and proves nothing else.
+Bytes make_test_message();
 
 /// What the options allow; a person at the terminal is told to put a token back.
 sast::TokenPolicy make_policy(const TokenOptions& options);

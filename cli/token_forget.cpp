@@ -6,6 +6,7 @@
 #include <cli/token.hpp>
 #include <cli/token_access.hpp>
 #include <cli/token_report.hpp>
+#include <pkcs11/token_lock.hpp>
 #include <sast/pin_ledger.hpp>
 
 namespace ctlsign::cli {
@@ -21,7 +22,7 @@ struct Options {
 ExitCode run(const Options& options) {
     const auto token = find_token(options.token, options.name);
     pkcs11::TokenLock lock(token);
-    const auto hold = lock.hold(sast::TokenPolicy().lock_wait);
+    const auto hold = lock.hold(pkcs11::TokenLock::kPatience);
     sast::PinLedger().forget(token.info());
     if (options.format == Format::AsJson) {
         print_json({{"token", to_json(token)}});

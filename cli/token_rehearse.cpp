@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <openssl/rand.h>
 
 #include <memory>
 
@@ -31,8 +30,7 @@ ExitCode run(const Options& options) {
     sast::TokenSigner signer(sast::choose_identity(token, name.uri(), stand_in), *pins,
                              make_policy(options.token));
 
-    Bytes message(64);
-    if (RAND_bytes(message.data(), static_cast<int>(message.size())) != 1) throw std::bad_alloc();
+    const Bytes message = make_test_message();
     const Bytes signature = signer.sign(*digest, message);  // verified by the signer, or it throws
     const auto plan = signer.plan(*digest);
     if (options.format == Format::AsJson) {

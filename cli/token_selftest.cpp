@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <openssl/rand.h>
 
 #include <algorithm>
 #include <chrono>
@@ -36,8 +35,7 @@ struct Options {
     Format format = Format::AsText;
 };
 
-constexpr auto kForOthers = std::chrono::seconds(30);  // to be done with the token
-constexpr auto kSlowOpening = milliseconds(20);        // an idle token opens faster
+constexpr auto kSlowOpening = milliseconds(20);  // an idle token opens faster
 
 // What an error says without naming the token.
 std::string code_text(const Error& error) {
@@ -161,7 +159,7 @@ class Selftest {
     // One way by itself, in a session of its own: a failure may leave the operation active.
     void sign_alone(const sast::TokenSigner& signer, Digest digest, pkcs11::SignatureStep step) {
         pkcs11::TokenLock lock(token_);
-        const auto hold = lock.hold(kForOthers);
+        const auto hold = lock.hold(pkcs11::TokenLock::kPatience);
         Session session = Session::open(token_);
         const auto key = find_key(session, signer.identity());
         // A key that asks each time was tried by the plan, with the PIN that the signer holds.
@@ -193,15 +191,9 @@ class Selftest {
 
     const pkcs11::Token& token_;
     Naming naming_;
-    Bytes message_ = random_message();
+    Bytes message_ = make_test_message();
     bool all_signed_ = true;
     Json report_{{"ctlsign", CTLSIGN_VERSION}, {"seen", Json::array()}, {"signatures", Json::array()}};
-
-    static Bytes random_message() {
-        Bytes message(64);
-        if (RAND_bytes(message.data(), static_cast<int>(message.size())) != 1) throw std::bad_alloc();
-        return message;
-    }
 };
 
 std::string summary(const Json& report) {

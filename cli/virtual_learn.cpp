@@ -23,13 +23,10 @@ struct Options {
 
 softhsm::Learned learn(const Options& options, const pkcs11::Token& token) {
     // Nobody is asked for a PIN: who gives none learns what can be seen without.
-    if (!options.token.pin_source) return softhsm::learn_profile(token, nullptr, options.token.final_try);
+    if (!options.token.pin_source) return softhsm::learn_profile(token, nullptr);
     const auto pins = make_pins(options.token, std::nullopt);
-    sast::PinRequest request;
-    request.subject = token.text();
-    request.state = token.info().pin;
-    const pkcs11::Pin pin = pins->ask(request);
-    return softhsm::learn_profile(token, &pin, options.token.final_try);
+    sast::TokenLogin login(token, *pins, make_policy(options.token));
+    return softhsm::learn_profile(token, &login);
 }
 
 ExitCode run(const Options& options) {

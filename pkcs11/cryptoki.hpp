@@ -32,6 +32,7 @@ struct Module::State {
 
     std::unique_ptr<ServedModule> served;  // where the module runs in a process of its own
 
+    static std::shared_ptr<Module> wrap(std::unique_ptr<State> state);
     void initialize();
     /// In a forked child the module is initialised anew, once.
     void adopt_process();

@@ -68,6 +68,10 @@ void Module::State::adopt_process() {
 
 Module::Module(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
+std::shared_ptr<Module> Module::State::wrap(std::unique_ptr<State> state) {
+    return std::shared_ptr<Module>(new Module(std::move(state)));
+}
+
 // The module that KNOWN has under KEY, or the one that MAKE makes.
 template <typename Key, typename Make>
 static std::shared_ptr<Module> find_or_make(std::map<Key, std::weak_ptr<Module>>& known, const Key& key,
@@ -96,7 +100,7 @@ static std::shared_ptr<Module> find_or_make(std::map<Key, std::weak_ptr<Module>>
 // FUNCTIONS was just loaded by p11-kit. It is never released again: a vendor's threads may outlive
 // C_Finalize, and code that is unloaded under them crashes at exit.
 static std::shared_ptr<Module> open_loaded(CK_FUNCTION_LIST* functions, std::string path,
-                                           const Module::Options& options, auto make) {
+                                           const Module::Options& options) {
     return find_or_make(registry().modules, functions, [&] {
         auto state = std::make_unique<Module::State>();
         state->functions = functions;
@@ -108,20 +112,20 @@ static std::shared_ptr<Module> open_loaded(CK_FUNCTION_LIST* functions, std::str
             state->reserved = reserved.get();
         }
         state->initialize();
-        return make(std::move(state));
+        return Module::State::wrap(std::move(state));
     });
 }
 
 // NAME tells this module from others in processes of their own.
 static std::shared_ptr<Module> open_served(const std::string& name, std::vector<std::string> command,
-                                           const Module::Isolation& isolation, auto make) {
+                                           const Module::Isolation& isolation) {
     return find_or_make(registry().served, name, [&] {
         auto state = std::make_unique<Module::State>();
         state->path = name;
         state->served = std::make_unique<ServedModule>(std::move(command), isolation.deadline);
         state->functions = state->served->load_client();
         state->initialize();
-        return make(std::move(state));
+        return Module::State::wrap(std::move(state));
     });
 }
 
@@ -136,21 +140,15 @@ std::shared_ptr<Module> Module::open(const std::string& path, const Options& opt
         const char* reason = p11_kit_message();
         throw Error(Errc::ModuleNotLoaded, "loading", path, reason != nullptr ? reason : "check the path");
     }
-    return open_loaded(functions, path, options, [](std::unique_ptr<State> state) {
-        return std::shared_ptr<Module>(new Module(std::move(state)));
-    });
+    return open_loaded(functions, path, options);
 }
 
 std::shared_ptr<Module> Module::open_isolated(const std::string& path, const Isolation& isolation) {
-    return open_served(path, {"p11-kit", "remote", path}, isolation, [](std::unique_ptr<State> state) {
-        return std::shared_ptr<Module>(new Module(std::move(state)));
-    });
+    return open_served(path, {"p11-kit", "remote", path}, isolation);
 }
 
 std::shared_ptr<Module> Module::open_command(const std::string& command, const Isolation& isolation) {
-    return open_served(
-        "|" + command, {"/bin/sh", "-c", command}, isolation,
-        [](std::unique_ptr<State> state) { return std::shared_ptr<Module>(new Module(std::move(state))); });
+    return open_served("|" + command, {"/bin/sh", "-c", command}, isolation);
 }
 
 std::vector<std::shared_ptr<Module>> Module::open_configured(std::vector<Failure>& failures,
@@ -171,9 +169,7 @@ std::vector<std::shared_ptr<Module>> Module::open_configured(std::vector<Failure
                 modules.push_back(open_isolated(path, *isolation));
                 continue;
             }
-            modules.push_back(open_loaded(*at, path, {}, [](std::unique_ptr<State> state) {
-                return std::shared_ptr<Module>(new Module(std::move(state)));
-            }));
+            modules.push_back(open_loaded(*at, path, {}));
         } catch (const Error& e) {
             failures.push_back({path, e.what()});
         }

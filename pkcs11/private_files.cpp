@@ -45,20 +45,27 @@ void write_private_file(const fs::path& file, std::string_view content) {
     }
 }
 
-fs::path user_state_folder() {
+static std::optional<fs::path> find_user_folder(const char* variable, const char* below_home) {
     // The specification of the XDG base directories has relative paths ignored.
-    const char* state = std::getenv("XDG_STATE_HOME");
-    if (state != nullptr && *state == '/') return fs::path(state) / "ctlsign";
+    const char* folder = std::getenv(variable);
+    if (folder != nullptr && *folder == '/') return fs::path(folder) / "ctlsign";
     const char* home = std::getenv("HOME");
     if (home == nullptr || *home != '/') {
         const passwd* user = getpwuid(getuid());
         home = user != nullptr ? user->pw_dir : nullptr;
     }
-    if (home == nullptr || *home != '/') {
-        throw Error(std::make_error_code(std::errc::no_such_file_or_directory), "looking for",
-                    "the user's home", "set XDG_STATE_HOME to a folder that can be written");
-    }
-    return fs::path(home) / ".local/state/ctlsign";
+    if (home == nullptr || *home != '/') return std::nullopt;
+    return fs::path(home) / below_home / "ctlsign";
+}
+
+fs::path user_state_folder() {
+    if (auto folder = find_user_folder("XDG_STATE_HOME", ".local/state")) return std::move(*folder);
+    throw Error(std::make_error_code(std::errc::no_such_file_or_directory), "looking for", "the user's home",
+                "set XDG_STATE_HOME to a folder that can be written");
+}
+
+std::optional<fs::path> find_user_configuration_folder() {
+    return find_user_folder("XDG_CONFIG_HOME", ".config");
 }
 
 }  // namespace ctlsign

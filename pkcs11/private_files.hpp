@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string_view>
 
 namespace ctlsign {
@@ -16,5 +17,9 @@ void write_private_file(const std::filesystem::path& file, std::string_view cont
 /// Where this user's state is kept: $XDG_STATE_HOME/ctlsign, else ~/.local/state/ctlsign (XDG base
 /// directories). Not made here. Throws ENOENT when there is no home.
 std::filesystem::path user_state_folder();
+
+/// The same for this user's configuration: $XDG_CONFIG_HOME/ctlsign, else ~/.config/ctlsign. Nothing when
+/// there is no home.
+std::optional<std::filesystem::path> find_user_configuration_folder();
 
 }  // namespace ctlsign

@@ -2,13 +2,12 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <optional>
 
 #include <pkcs11/error.hpp>
+#include <pkcs11/file.hpp>
+#include <pkcs11/private_files.hpp>
 #include <pkcs11/quirks.hpp>
 #include <pkcs11/quirks_shipped.hpp>
 #include <pkcs11/token.hpp>
@@ -160,48 +159,21 @@ namespace {
 
 enum class Absence { Tolerated, Refused };
 
-std::optional<std::string> read_text(const std::filesystem::path& path, Absence absence) {
-    const auto fail = [&](int code) {
-        throw Error(std::error_code(code, std::generic_category()), "reading", path.string(), "");
-    };
-    errno = 0;
-    std::ifstream in(path, std::ios::binary);
-    if (!in && errno == ENOENT && absence == Absence::Tolerated) return std::nullopt;
-    if (!in) fail(errno);
-    std::string text(kMaxSize + 1, '\0');
-    in.read(text.data(), static_cast<std::streamsize>(text.size()));
-    if (in.bad()) fail(errno);
-    text.resize(static_cast<std::size_t>(in.gcount()));
-    if (text.size() > kMaxSize) fail(EFBIG);
-    return text;
-}
-
-// An empty variable is one that is not set.
-std::optional<std::filesystem::path> path_in(const char* variable) {
-    const char* value = std::getenv(variable);
-    if (value == nullptr || *value == '\0') return std::nullopt;
-    return value;
-}
-
-std::optional<std::filesystem::path> user_file() {
-    // The XDG specification has relative paths passed over.
-    if (const auto folder = path_in("XDG_CONFIG_HOME"); folder && folder->is_absolute())
-        return *folder / "ctlsign/quirks.toml";
-    if (const auto home = path_in("HOME")) return *home / ".config/ctlsign/quirks.toml";
-    return std::nullopt;
-}
-
 QuirkTable load() {
     auto table = QuirkTable::decode(shipped_quirks(), "the shipped quirks");
-    const auto add = [&](const std::filesystem::path& path, Absence absence) {
-        if (const auto text = read_text(path, absence))
-            table.append(QuirkTable::decode(*text, path.string()));
+    const auto add = [&](const std::string& path, Absence absence) {
+        try {
+            table.append(QuirkTable::decode(as_text(read_file(path, kMaxSize)), path));
+        } catch (const Error& e) {
+            if (absence == Absence::Refused || e.code() != std::errc::no_such_file_or_directory) throw;
+        }
     };
     add("/etc/ctlsign/quirks.toml", Absence::Tolerated);
-    if (const auto named = path_in("CTLSIGN_QUIRKS")) {
-        add(*named, Absence::Refused);
-    } else if (const auto own = user_file()) {
-        add(*own, Absence::Tolerated);
+    const char* named = std::getenv("CTLSIGN_QUIRKS");
+    if (named != nullptr && *named != '\0') {
+        add(named, Absence::Refused);
+    } else if (const auto own = find_user_configuration_folder()) {
+        add((*own / "quirks.toml").string(), Absence::Tolerated);
     }
     return table;
 }

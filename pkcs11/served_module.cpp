@@ -20,12 +20,14 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <system_error>
 #include <thread>
 #include <utility>
 
 #include <pkcs11/error.hpp>
 #include <pkcs11/served_module.hpp>
+#include <pkcs11/signals_blocked.hpp>
 
 extern char** environ;
 
@@ -278,6 +280,7 @@ CK_RV ServedModule::connect(const std::function<CK_RV()>& initialize) {
     std::array<int, 2> ends{};
     if (pipe2(ends.data(), O_CLOEXEC) != 0) fail("pipe2", command_.front());
     const Descriptor stop(ends[0]), stopped(ends[1]);
+    auto blocked = std::make_optional<SignalsBlocked>();
     // The client connects within C_Initialize and waits there for the first octet of the process.
     std::thread starting([&] {
         const int socket = listener.accept_before(stop.get());
@@ -291,6 +294,7 @@ CK_RV ServedModule::connect(const std::function<CK_RV()>& initialize) {
         connection->notify();
     });
     connection->watcher = std::thread([connection] { connection->watch(); });
+    blocked.reset();
     CK_RV rv = CKR_OK;
     {
         const Call call(this);

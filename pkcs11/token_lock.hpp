@@ -15,6 +15,9 @@ namespace ctlsign::pkcs11 {
 /// holds it. For one thread.
 class TokenLock {
   public:
+    /// How long another user of a token is waited for, unless somebody wants it otherwise.
+    static constexpr std::chrono::seconds kPatience{30};
+
     /// Nothing is opened yet.
     explicit TokenLock(const Token& token);
     ~TokenLock();

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <csignal>
 #include <future>
 #include <mutex>
 #include <utility>
 
 #include <pkcs11/reader_events.hpp>
+#include <pkcs11/signals_blocked.hpp>
 #include <pkcs11/watched_module.hpp>
 #include <pkcs11/watcher.hpp>
 
@@ -30,22 +30,6 @@ constexpr auto kPatience = 2s;  // with a module that does not return
 constexpr auto kShortestWait = 100ms;
 constexpr auto kLongestWait = 1s;
 constexpr auto kAskReaders = 200ms;
-
-// Signals are for the program's own threads.
-class SignalsBlocked {
-  public:
-    SignalsBlocked() {
-        sigset_t all;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before_);
-    }
-    ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-    SignalsBlocked(const SignalsBlocked&) = delete;
-    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
-  private:
-    sigset_t before_{};
-};
 
 }  // namespace
 

@@ -11,9 +11,9 @@
 #include <optional>
 #include <vector>
 
+#include <pkcs11/file.hpp>
 #include <pkcs11/private_files.hpp>
 #include <sast/error.hpp>
-#include <sast/file.hpp>
 #include <sast/pin_ledger.hpp>
 
 namespace ctlsign::sast {

@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include <pkcs11/file.hpp>
 #include <sast/error.hpp>
-#include <sast/file.hpp>
 #include <sast/key_file.hpp>
 #include <sast/publisher_signer.hpp>
 

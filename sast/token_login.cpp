@@ -46,14 +46,14 @@ void TokenLogin::ask(const Session& session, pkcs11::PinState state) {
 }
 
 void TokenLogin::require_unrejected(const Session& session, const pkcs11::PinStatus& now) {
-    if (unanswered_ && now.rank() < unanswered_->rank()) {
-        pin_ = {};
-        throw Error(pkcs11::Errc::PinRefused, "login", session.token().text(),
-                    "the token was lost while it looked at the PIN, and has a try less: check the PIN");
-    }
-    if (proven_ || !policy_.ledger.contains(session.token().info(), pin_)) return;
-    throw Error(pkcs11::Errc::PinRefused, "login", session.token().text(),
-                "no PIN was sent; if the PIN was changed to this one: ctlsign token forget-pin-failures");
+    const bool a_try_less = unanswered_ && now.rank() < unanswered_->rank();
+    if (!a_try_less && (proven_ || !policy_.ledger.contains(session.token().info(), pin_))) return;
+    pin_ = {};  // whoever tries again is asked again
+    throw Error(
+        pkcs11::Errc::PinRefused, "login", session.token().text(),
+        a_try_less
+            ? "the token was lost while it looked at the PIN, and has a try less: check the PIN"
+            : "no PIN was sent; if the PIN was changed to this one: ctlsign token forget-pin-failures");
 }
 
 void TokenLogin::accepted(const Session& session) {

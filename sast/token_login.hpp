@@ -21,7 +21,7 @@ struct TokenPolicy {
     /// Called once each time the wait begins, so that a person can be told to put the token back.
     std::function<void(const pkcs11::Token&)> on_wait;
     /// For another process to be done with the token.
-    std::chrono::milliseconds lock_wait{30'000};
+    std::chrono::milliseconds lock_wait = pkcs11::TokenLock::kPatience;
     PinLedger ledger;
 };
 

@@ -20,10 +20,6 @@ constexpr std::array kUsualSizes = {2048U, 1024U, 4096U, 512U};
 constexpr std::size_t kLongestTestPin = 255;
 constexpr auto kSlowOpening = milliseconds(20);  // an open session costs less on an idle token
 
-using HardwareFeature = pkcs11::Attribute<CKA_HW_FEATURE_TYPE, unsigned long>;
-using TriesMaximum = pkcs11::Attribute<0x80001112, unsigned long>;
-constexpr unsigned long kCounterFeature = 0x80005002;
-
 template <typename Act>
 milliseconds measure(Act act) {
     const auto start = Clock::now();
@@ -61,16 +57,9 @@ void learn_pin(const pkcs11::Token& token, const pkcs11::Session& session, Profi
     out.login_required = token.info().login_required;
     out.user = test_pin("virtual-test-pin", out);
     out.security_officer = test_pin("virtual-test-so-pin", out);
-    const auto counter =
-        session.find_objects(pkcs11::Template()
-                                 .with<pkcs11::attribute::Class>(pkcs11::ObjectClass::HardwareFeature)
-                                 .with<HardwareFeature>(kCounterFeature),
-                             1);
-    out.vendor_counter = !counter.empty();
-    if (out.vendor_counter) {
-        out.tries =
-            static_cast<unsigned>(session.find_attribute<TriesMaximum>(counter.front()).value_or(out.tries));
-    }
+    const auto tries = session.read_pin_status().tries;
+    out.vendor_counter = tries.has_value();
+    if (tries) out.tries = static_cast<unsigned>(tries->maximum);
 }
 
 void learn_mechanisms(const pkcs11::Token& token, Profile::Key& out) {
@@ -156,8 +145,8 @@ void learn_quirks(const pkcs11::Token& token, pkcs11::ObjectHandle key, Profile&
 }
 
 // With the user logged in. False when there is no key to try.
-bool learn_key(const pkcs11::Token& token, pkcs11::Session& session, const pkcs11::Pin& pin,
-               pkcs11::FinalTry final_try, Profile& profile) {
+bool learn_key(const pkcs11::Token& token, pkcs11::Session& session, sast::TokenLogin& login,
+               Profile& profile) {
     const auto keys =
         session.find_objects(pkcs11::Template()
                                  .with<pkcs11::attribute::Class>(pkcs11::ObjectClass::PrivateKey)
@@ -174,14 +163,19 @@ bool learn_key(const pkcs11::Token& token, pkcs11::Session& session, const pkcs1
     }
     const auto modulus = session.find_attribute<pkcs11::attribute::Modulus>(key);
     if (!modulus || !offers(profile, "CKM_RSA_PKCS")) return false;
-    std::optional<pkcs11::ContextLogin> context;
-    if (profile.key.always_authenticate) context = pkcs11::ContextLogin{&pin, final_try};
     const Bytes digest_info = compute_digest_info(Digest::Sha1, {});
+    const auto sign = [&](const std::optional<pkcs11::ContextLogin>& context) {
+        return session.sign(pkcs11::Mechanism::RsaPkcs, key, digest_info,
+                            strip_leading_zeros(*modulus).size(), context);
+    };
     // The first signature warms up what there is to warm up.
     for (int turn = 0; turn < 2; ++turn) {
         profile.behaviour.latency = measure([&] {
-            session.sign(pkcs11::Mechanism::RsaPkcs, key, digest_info, strip_leading_zeros(*modulus).size(),
-                         context);
+            if (profile.key.always_authenticate) {
+                login.with_context(session, sign);
+            } else {
+                sign(std::nullopt);
+            }
         });
     }
     // A login for one operation would be needed in between.
@@ -191,7 +185,7 @@ bool learn_key(const pkcs11::Token& token, pkcs11::Session& session, const pkcs1
 
 }  // namespace
 
-Learned learn_profile(const pkcs11::Token& token, const pkcs11::Pin* pin, pkcs11::FinalTry final_try) {
+Learned learn_profile(const pkcs11::Token& token, sast::TokenLogin* login) {
     Learned learned;
     Profile& profile = learned.profile;
     learned.unknown = {"slot-id-changes", "settle-milliseconds"};  // they need hands
@@ -207,10 +201,10 @@ Learned learn_profile(const pkcs11::Token& token, const pkcs11::Pin* pin, pkcs11
     if (!profile.pin.vendor_counter) learned.unknown.emplace_back("tries");
     const std::size_t seen = count_certificates(*session);
     bool tried = false;
-    if (pin != nullptr) {
-        session->login(*pin, final_try);
+    if (login != nullptr) {
+        login->log_in(*session);
         profile.behaviour.certificates_hidden = count_certificates(*session) > seen;
-        tried = learn_key(token, *session, *pin, final_try, profile);
+        tried = learn_key(token, *session, *login, profile);
     } else {
         learned.unknown.emplace_back("certificates-hidden");
     }

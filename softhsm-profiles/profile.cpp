@@ -8,7 +8,7 @@
 #include <limits>
 #include <optional>
 
-#include <sast/file.hpp>
+#include <pkcs11/file.hpp>
 #include <softhsm-profiles/error.hpp>
 #include <softhsm-profiles/profile.hpp>
 #include <softhsm-profiles/shipped.hpp>
@@ -211,7 +211,7 @@ Profile load_profile(const std::string& name_or_path) {
         }
         return decode_profile(found->toml, found->name);
     }
-    const Bytes text = sast::read_file(name_or_path, kMaxSize);
+    const Bytes text = read_file(name_or_path, kMaxSize);
     return decode_profile(as_text(text), std::filesystem::path(name_or_path).stem().string());
 }
 

@@ -6,9 +6,9 @@
 #include <cstdlib>
 #include <sstream>
 
+#include <pkcs11/file.hpp>
 #include <pkcs11/installation.hpp>
 #include <pkcs11/private_files.hpp>
-#include <sast/file.hpp>
 #include <softhsm-profiles/error.hpp>
 #include <softhsm-profiles/virtual_folder.hpp>
 #include <softhsm-profiles/virtual_plug.hpp>
@@ -96,7 +96,7 @@ std::vector<VirtualToken> list_virtual_tokens(const fs::path& folder) {
         // The last file of a token to be written: without it the token is still being made.
         if (!fs::exists(entry.path() / kTokenFile)) continue;
         VirtualToken token = places(home, entry.path().filename().string());
-        const Bytes text = sast::read_file((entry.path() / kTokenFile).string(), kMaxTokenFile);
+        const Bytes text = read_file((entry.path() / kTokenFile).string(), kMaxTokenFile);
         try {
             const toml::table description = toml::parse(as_text(text));
             token.profile = description["profile"].value_or(std::string());

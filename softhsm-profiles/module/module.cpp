@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <array>
-#include <csignal>
 
 #include <pkcs11/error.hpp>
 #include <pkcs11/private_files.hpp>
+#include <pkcs11/signals_blocked.hpp>
 #include <softhsm-profiles/module/module.hpp>
 #include <softhsm-profiles/virtual_folder.hpp>
 #include <softhsm-profiles/virtual_plug.hpp>
@@ -27,22 +27,6 @@ bool are_valid(const CK_C_INITIALIZE_ARGS& arguments) {
                       (arguments.UnlockMutex != nullptr ? 1 : 0);
     return arguments.pReserved == nullptr && (given == 0 || given == 4);
 }
-
-// Signals are for the program's threads.
-class SignalsBlocked {
-  public:
-    SignalsBlocked() {
-        sigset_t all;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before_);
-    }
-    ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-    SignalsBlocked(const SignalsBlocked&) = delete;
-    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
-  private:
-    sigset_t before_{};
-};
 
 }  // namespace
 

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include <sast/file.hpp>
+#include <pkcs11/file.hpp>
 #include <softhsm-profiles/mechanism_names.hpp>
 #include <softhsm-profiles/module/token.hpp>
 
@@ -68,7 +68,7 @@ bool Token::has_sessions() const {
 }
 
 std::string Token::read_pin() const {
-    const Bytes pin = sast::read_file((folder_ / "user-pin").string(), kMaxPinFile);
+    const Bytes pin = read_file((folder_ / "user-pin").string(), kMaxPinFile);
     return std::string(as_text(pin));
 }
 

@@ -19,6 +19,7 @@
 #include <tests/contract/scenarios.hpp>
 #include <tests/support/certificates.hpp>
 #include <tests/support/counting_pins.hpp>
+#include <tests/support/wait_until.hpp>
 
 // GoogleTest's expectations throw here (main.cpp).
 namespace ctlsign::testing::contract {
@@ -32,19 +33,11 @@ using pkcs11::Recovery;
 using sast::Identity;
 using sast::TokenSigner;
 using ::testing::AnyOf;
+using testing::wait_until;
 
 const Bytes kMessage = {'a', 'b', 'c'};
 // What a busy machine may add to a deadline.
 constexpr auto kMargin = 30s;
-
-// A token that was just put in needs its time: pcscd to notice it, an eToken to show its objects. A busy
-// machine gets more.
-void wait_until(const std::function<bool()>& condition) {
-    for (const auto end = std::chrono::steady_clock::now() + 30s; !condition();) {
-        if (std::chrono::steady_clock::now() > end) throw std::runtime_error("waited for 30 s in vain");
-        std::this_thread::sleep_for(10ms);
-    }
-}
 
 std::error_code code_of(const std::function<void()>& action) {
     try {

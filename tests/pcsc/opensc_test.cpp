@@ -17,6 +17,7 @@
 #include <tests/pcsc/virtual_card.hpp>
 #include <tests/support/counting_pins.hpp>
 #include <tests/support/golden.hpp>
+#include <tests/support/wait_until.hpp>
 #include <tests/support/watchdog.hpp>
 
 namespace ctlsign::testing {
@@ -34,6 +35,7 @@ using sast::choose_identity;
 using sast::TokenSigner;
 using ::testing::AnyOf;
 using ::testing::SizeIs;
+using testing::wait_until;
 
 constexpr const char* kFirst = "krakow/tokens/SAST-ADN0054f509";
 constexpr const char* kSecond = "krakow/tokens/SAST-ADN008580ef";
@@ -63,13 +65,6 @@ class OpenSc : public ::testing::Test {
   protected:
     static std::shared_ptr<pkcs11::Module> open_module() { return pkcs11::Module::open("opensc-pkcs11.so"); }
 
-    // pcscd looks at a reader every 0.4 s at most; a busy machine gets more.
-    static void wait_until(const std::function<bool()>& condition) {
-        for (const auto end = std::chrono::steady_clock::now() + 30s; !condition();) {
-            if (std::chrono::steady_clock::now() > end) throw std::runtime_error("waited in vain");
-            std::this_thread::sleep_for(10ms);
-        }
-    }
     /// The token that is in, once it is the one with SERIAL (any when empty).
     static Token wait_for_token(const pkcs11::Module& module, const std::string& serial = {}) {
         std::vector<Token> tokens;

@@ -21,7 +21,7 @@
 #include <thread>
 #include <vector>
 
-#include <sast/file.hpp>
+#include <pkcs11/file.hpp>
 #include <softhsm-profiles/gtest/virtual_token.hpp>
 #include <softhsm-profiles/profile.hpp>
 #include <tests/soak/hand.hpp>
@@ -114,7 +114,7 @@ class Visitor {
         for (const auto& entry : fs::recursive_directory_iterator(softhsm)) {
             if (entry.path().filename() == "token.object") file_ = entry.path();
         }
-        content_ = sast::read_file(file_.string(), 1 << 16);
+        content_ = read_file(file_.string(), 1 << 16);
     }
 
     void come_or_be_killed() {

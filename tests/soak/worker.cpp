@@ -6,9 +6,9 @@
 #include <utility>
 
 #include <pkcs11/error.hpp>
+#include <pkcs11/file.hpp>
 #include <sast/certificate.hpp>
 #include <sast/error.hpp>
-#include <sast/file.hpp>
 #include <sast/identity.hpp>
 #include <tests/soak/worker.hpp>
 #include <tests/support/watchdog.hpp>
@@ -46,7 +46,7 @@ bool is_expected(const std::error_code& code) {
 }
 
 sast::PublicKey key_of(const std::filesystem::path& certificate_file) {
-    const Bytes pem = sast::read_file(certificate_file.string(), 1 << 16);
+    const Bytes pem = read_file(certificate_file.string(), 1 << 16);
     return sast::PublicKey::from_spki(sast::Certificate::decode_pem(as_text(pem)).at(0).spki_der());
 }
 

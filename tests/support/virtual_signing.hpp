@@ -1,7 +1,7 @@
 #pragma once
 
+#include <pkcs11/file.hpp>
 #include <sast/certificate.hpp>
-#include <sast/file.hpp>
 #include <sast/public_key.hpp>
 #include <softhsm-profiles/gtest/virtual_token.hpp>
 #include <tests/support/cryptoki.hpp>
@@ -23,8 +23,7 @@ inline Bytes sign_digest_info(const Cryptoki& cryptoki, CK_SESSION_HANDLE sessio
 
 inline bool verifies(const VirtualToken& token, ByteView signature) {
     const auto certificate =
-        sast::Certificate::decode_pem(as_text(sast::read_file(token.certificate_file().string(), 1 << 16)))
-            .at(0);
+        sast::Certificate::decode_pem(as_text(read_file(token.certificate_file().string(), 1 << 16))).at(0);
     const ByteView parts[] = {as_bytes(kSignedText)};
     return sast::PublicKey::from_spki(certificate.spki_der()).verify(Digest::Sha1, parts, signature);
 }

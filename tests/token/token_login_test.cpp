@@ -50,6 +50,16 @@ TEST_F(Login, ARejectedPinIsNotSentAgain) {
     EXPECT_EQ(wrong_.asked, 2);
 }
 
+TEST_F(Login, WhoTriesAgainAfterARefusalIsAskedAgain) {
+    EXPECT_EQ(log_in(wrong_), Recovery::pin_wrong);
+    auto session = pkcs11::Session::open(token_);
+    TokenLogin login(token_, wrong_, {});
+    for (int turn = 2; turn <= 3; ++turn) {
+        EXPECT_THROW(login.log_in(session), Error);
+        EXPECT_EQ(wrong_.asked, turn);
+    }
+}
+
 TEST_F(Login, NorByAnotherProcess) {
     EXPECT_EQ(log_in(wrong_), Recovery::pin_wrong);
     const pid_t child = fork();

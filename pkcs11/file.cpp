@@ -5,9 +5,9 @@
 #include <system_error>
 
 #include <pkcs11/error.hpp>
-#include <sast/file.hpp>
+#include <pkcs11/file.hpp>
 
-namespace ctlsign::sast {
+namespace ctlsign {
 
 namespace {
 
@@ -49,4 +49,4 @@ Bytes read_file(const std::string& path, std::size_t limit) {
     return content;
 }
 
-}  // namespace ctlsign::sast
+}  // namespace ctlsign
