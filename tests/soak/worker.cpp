@@ -72,7 +72,8 @@ Worker::Worker(std::string name, Open open, const Chosen& token, const Record& r
       public_key_(key_of(token.certificate_file)),
       record_(record),
       random_(seed),
-      pins_(token.pin) {}
+      pins_(token.pin),
+      shared_(token.shared) {}
 
 bool Worker::attempt(const std::function<void()>& call) {
     const Watchdog watchdog(kLimit, name_);
@@ -83,6 +84,7 @@ bool Worker::attempt(const std::function<void()>& call) {
         good = true;
     } catch (const Error& e) {
         module_ended_ = e.code() == pkcs11::Errc::ModuleEnded;
+        if (module_ended_) ++endings_;
         if (e.code() == pkcs11::Errc::PinRefused) ++refused_;
         if (is_expected(e.code())) {
             record_.count("error: " + class_of(e.code()));
@@ -106,6 +108,13 @@ void Worker::close() {
 void Worker::check_asks() {
     if (pins_.asked > 1 + refused_)
         record_.fail(fmt::format("{}: the PIN was asked for {} times", name_, pins_.asked));
+}
+
+void Worker::check_tries() {
+    const auto session = pkcs11::Session::open(signer_->identity().token);
+    const auto tries = session.read_pin_status().tries.value();
+    if (!shared_ && tries.left + endings_ < tries.maximum)
+        record_.fail(fmt::format("{}: {} of {} tries are left", name_, tries.left, tries.maximum));
 }
 
 void Worker::sign() {
@@ -140,6 +149,7 @@ void Worker::expect_whole() {
     for (const auto end = Clock::now() + 30s;; std::this_thread::sleep_for(10ms)) {
         try {
             open();
+            check_tries();
             sign();
             break;
         } catch (const Error& e) {
@@ -148,10 +158,7 @@ void Worker::expect_whole() {
             return;
         }
     }
-    const auto session = pkcs11::Session::open(signer_->identity().token);
-    const auto tries = session.read_pin_status().tries.value();
-    if (tries.left != tries.maximum)
-        record_.fail(fmt::format("{}: {} of {} tries are left", name_, tries.left, tries.maximum));
+    endings_ = 0;
     signer_.reset();
 }
 

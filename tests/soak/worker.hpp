@@ -21,6 +21,7 @@ namespace ctlsign::testing::soak {
 struct Chosen {
     std::string serial, pin;
     std::filesystem::path certificate_file;
+    bool shared = false;  ///< with somebody who has wrong PINs, and is killed in logins
 };
 
 /// Signs with one token for as long as it is let, whatever happens to the token, and checks each signature,
@@ -32,7 +33,8 @@ class Worker {
            std::mt19937::result_type seed);
 
     void run(const std::atomic<bool>& stop);
-    /// Once nobody disturbs it any more: the token signs, and has all its tries.
+    /// Once nobody disturbs it any more: the token has all its tries but those that this worker is not to
+    /// blame for, and signs.
     void expect_whole();
     /// With a PIN that is wrong: no signature.
     void try_wrong_pin();
@@ -45,6 +47,7 @@ class Worker {
     void close();
     void sign();
     void check_asks();
+    void check_tries();
     bool attempt(const std::function<void()>& call);
 
     std::string name_;
@@ -54,7 +57,9 @@ class Worker {
     const Record& record_;
     std::mt19937 random_;
     CountingPins pins_;
-    int refused_ = 0;  ///< times that the PIN had to be asked for again
+    bool shared_;
+    unsigned endings_ = 0;  ///< of modules, maybe in a login: that is a try, until the next one succeeds
+    int refused_ = 0;       ///< times that the PIN had to be asked for again
     unsigned long messages_ = 0;
     std::optional<sast::TokenSigner> signer_;
     bool module_ended_ = false;
