@@ -41,6 +41,8 @@ ExitCode of_ctlsign(Errc code) noexcept {
         case Errc::NotVerified:
         case Errc::DigestMismatch:
             return ExitCode::No;
+        case Errc::RuleRefused:
+            return ExitCode::RuleRefused;
     }
     return ExitCode::Fault;
 }
@@ -73,7 +75,6 @@ ExitCode of_code(const std::error_code& code) noexcept {
 
 ExitCode exit_code(const std::exception& error) noexcept {
     if (dynamic_cast<const UsageError*>(&error) != nullptr) return ExitCode::Usage;
-    if (dynamic_cast<const RuleRefused*>(&error) != nullptr) return ExitCode::RuleRefused;
     if (dynamic_cast<const NotValid*>(&error) != nullptr) return ExitCode::No;
     if (const auto* system = dynamic_cast<const std::system_error*>(&error)) return of_code(system->code());
     return ExitCode::Fault;

@@ -23,12 +23,6 @@ class UsageError : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// A rule of the cluster that refuses; the message names it. Exit 4.
-class RuleRefused : public std::runtime_error {
-  public:
-    using std::runtime_error::runtime_error;
-};
-
 /// The answer is no, and the message says why. Exit 1.
 class NotValid : public std::runtime_error {
   public:

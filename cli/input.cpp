@@ -8,6 +8,7 @@
 
 #include <cli/exit_code.hpp>
 #include <cli/input.hpp>
+#include <ctlsign/files/certificates.hpp>
 #include <ctlsign/files/store.hpp>
 #include <ctlsign/trustlist/decode.hpp>
 #include <ctlsign/trustlist/text.hpp>
@@ -43,10 +44,6 @@ auto decode_named(Input&& input, Decode decode) {
     }
 }
 
-bool ends_with_tlv(std::string_view name) {
-    return name.size() >= 4 && name.substr(name.size() - 4) == ".tlv";
-}
-
 }  // namespace
 
 Input read_input(const std::string& path) {
@@ -67,10 +64,7 @@ SgnFile decode_sgn_input(Input&& input) {
 }
 
 std::variant<TrustList, SgnFile> decode_any_input(Input&& input) {
-    // Both begin with the same header; version 1.0 and the name in it tell them apart.
-    SgnFile file = decode_sgn_input({input.name, input.bytes, input.modified});
-    if (file.version() == kSgnVersion && !ends_with_tlv(file.filename())) return file;
-    return decode_list_input(std::move(input));
+    return decode_named(std::move(input), [](Bytes&& bytes) { return decode_any(std::move(bytes)); });
 }
 
 TrustList load_list(const std::string& path) {
@@ -79,15 +73,7 @@ TrustList load_list(const std::string& path) {
 
 std::vector<sast::Certificate> load_certificates(const std::string& path) {
     const Input input = read_input(path);
-    try {
-        if (!input.bytes.empty() && input.bytes[0] == 0x30) return {sast::Certificate::decode(input.bytes)};
-        auto certificates = sast::Certificate::decode_pem(as_text(input.bytes));
-        if (!certificates.empty()) return certificates;
-    } catch (const Error& error) {
-        throw Error(error.code(), "reading the certificate", input.name, "give a certificate in PEM or DER");
-    }
-    throw Error(sast::Errc::MalformedCertificate, "reading the certificate", input.name,
-                "the file holds no certificate");
+    return decode_certificates(input.bytes, input.name);
 }
 
 sast::Certificate load_certificate(const std::string& path) {
@@ -96,11 +82,8 @@ sast::Certificate load_certificate(const std::string& path) {
 
 LoadedManifest load_manifest(const std::string& path) {
     const Input input = read_input(path);
-    LoadedManifest loaded{decode_manifest(as_text(input.bytes), input.name), {}};
-    loaded.load = [folder = std::filesystem::path(path).parent_path()](const std::string& name) {
-        return load_certificate((folder / name).string());
-    };
-    return loaded;
+    return {decode_manifest(as_text(input.bytes), input.name),
+            make_certificate_loader(std::filesystem::path(path).parent_path().string())};
 }
 
 std::uint32_t choose_timestamp(const std::string& option, std::optional<std::uint32_t> otherwise) {

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <memory>
 
 #include <cli/command.hpp>
@@ -8,9 +7,7 @@
 #include <cli/output.hpp>
 #include <cli/signer.hpp>
 #include <cli/terminal.hpp>
-#include <ctlsign/trustlist/extract.hpp>
 #include <ctlsign/trustlist/sign.hpp>
-#include <ctlsign/trustlist/verify.hpp>
 
 namespace ctlsign::cli {
 
@@ -23,48 +20,12 @@ struct Options {
     Format format = Format::AsText;
 };
 
-// The list with its records as they stand, and the header for the holder of CERTIFICATE: named as the
-// record of it is, since phones compare the stored octets.
-ListDraft draft_for(const TrustList& list, const sast::Certificate& certificate, std::uint32_t timestamp) {
-    const auto holds = [&](const Record& record) {
-        return record.role() == Role::Sast && record.certificate() &&
-               equal(*record.certificate(), certificate.der());
-    };
-    const auto own = std::ranges::find_if(list.records(), holds);
-    if (own == list.records().end() || !own->subject() || !own->issuer() || !own->serial()) {
-        throw RuleRefused(
-            fmt::format("rule signer-is-sast: {} is no SAST of the file, so phones would refuse it; "
-                        "sign with a token or key that the list names",
-                        certificate.subject_text()));
-    }
-    const ByteView serial = *own->serial();
-    ListDraft draft;
-    draft.header = {
-        list.version(),
-        list.signer_version(),
-        {std::string(*own->subject()), std::string(*own->issuer()), Bytes(serial.begin(), serial.end())},
-        list.digest(),
-        certificate.key_bits(),
-        std::string(list.filename()),
-        timestamp,
-        recognise_layout(list)};
-    for (const Record& record : list.records()) {
-        RecordDraft copy;
-        copy.raw = Bytes(record.octets().begin(), record.octets().end());
-        draft.records.push_back(std::move(copy));
-    }
-    return draft;
-}
-
 ExitCode run(const Options& options) {
     const TrustList list = load_list(options.file);
-    const Verdict before = verify(list, {}, now());
-    if (before.outcome == Outcome::Refused)
-        throw NotValid(fmt::format("{}: {}", options.file, to_text(before)));
     const OpenedSigner opened = open_signer(options.signer);
     const sast::Signer::Facts& facts = opened.signer->facts();
     const ListDraft draft =
-        draft_for(list, facts.certificate, choose_timestamp(options.timestamp, std::nullopt));
+        make_resign_draft(list, facts.certificate, choose_timestamp(options.timestamp, std::nullopt));
     const std::size_t length = prepare(draft).octets.size() + facts.signature_length + 3;
     OutputFile output = open_output(options.output, length, {options.file, options.signer.signer});
     if (options.dry_run) {

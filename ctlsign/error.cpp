@@ -18,9 +18,11 @@ class Category final : public std::error_category {
             case Errc::Unencodable:
                 return "the format cannot hold this";
             case Errc::NotVerified:
-                return "the finished file does not verify";
+                return "the file does not verify";
             case Errc::DigestMismatch:
                 return "the digest is not the approved one";
+            case Errc::RuleRefused:
+                return "refused by a rule";
         }
         return "unknown";
     }

@@ -10,8 +10,9 @@ enum class Errc {
     Malformed = 1,   ///< input that is not what it should be; the message holds the position
     Oversized,       ///< input past a limit
     Unencodable,     ///< a value that the format has no room or code for
-    NotVerified,     ///< a file that was to be written does not verify
+    NotVerified,     ///< a file that was to be written, or signed anew, does not verify
     DigestMismatch,  ///< not the digest that was approved
+    RuleRefused,     ///< by a rule, which the message names
 };
 const std::error_category& category() noexcept;
 std::error_code make_error_code(Errc code) noexcept;

@@ -36,7 +36,7 @@ void TokenLock::open() {
     depth_ = 0;
 }
 
-TokenLock::Hold TokenLock::hold(std::chrono::milliseconds wait) {
+TokenLock::Hold TokenLock::hold(std::chrono::milliseconds wait, const std::function<void()>& on_pause) {
     open();
     const auto deadline = std::chrono::steady_clock::now() + wait;
     for (auto pause = 1ms; depth_ == 0 && flock(descriptor_, LOCK_EX | LOCK_NB) != 0;
@@ -49,6 +49,7 @@ TokenLock::Hold TokenLock::hold(std::chrono::milliseconds wait) {
         if (std::chrono::steady_clock::now() >= deadline) {
             throw Error(Errc::TokenInUse, "waiting for", text_, "try again when it is done");
         }
+        if (on_pause) on_pause();
         std::this_thread::sleep_for(pause);
     }
     ++depth_;

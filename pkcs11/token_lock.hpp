@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -38,9 +39,9 @@ class TokenLock {
       private:
         TokenLock* lock_ = nullptr;
     };
-    /// Tries, backing off, for at most WAIT. Throws Errc::TokenInUse, or the system's code when there is no
-    /// place for the file.
-    [[nodiscard]] Hold hold(std::chrono::milliseconds wait);
+    /// Tries, backing off, for at most WAIT, and calls ON_PAUSE in between; what that throws ends the wait.
+    /// Throws Errc::TokenInUse, or the system's code when there is no place for the file.
+    [[nodiscard]] Hold hold(std::chrono::milliseconds wait, const std::function<void()>& on_pause = {});
 
   private:
     void open();

@@ -211,6 +211,12 @@ std::vector<Certificate> Certificate::decode_pem(std::string_view pem) {
     return certificates;
 }
 
+std::vector<Certificate> Certificate::decode_all(ByteView content) {
+    constexpr std::uint8_t kSequence = 0x30;
+    if (!content.empty() && content.front() == kSequence) return {decode(content)};
+    return decode_pem(as_text(content));
+}
+
 std::string CertificateView::subject_text() const {
     return name_text(subject_der());
 }

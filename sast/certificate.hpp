@@ -59,6 +59,8 @@ class Certificate : public CertificateView {
     /// Every certificate of a PEM text, in order; keys and other blocks are passed over. None found: an empty
     /// list.
     static std::vector<Certificate> decode_pem(std::string_view pem);
+    /// Every certificate of PEM, or the one of DER. None found: an empty list.
+    static std::vector<Certificate> decode_all(ByteView content);
 
     friend bool operator==(const Certificate& a, const Certificate& b) noexcept {
         return equal(a.der(), b.der());

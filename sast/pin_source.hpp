@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include <pkcs11/pin.hpp>
+#include <pkcs11/session.hpp>
 #include <pkcs11/token.hpp>
 
 namespace ctlsign::sast {
@@ -16,6 +17,8 @@ struct PinRequest {
     Kind kind = Kind::UserPin;
     std::string subject;  ///< "token SAST-ADN008580ef (serial 1234)", or a file
     pkcs11::PinState state = pkcs11::PinState::Good;
+    std::optional<pkcs11::TokenInfo> token{};  ///< nothing for a file
+    std::optional<pkcs11::PinTries> tries{};   ///< where the token counts them
 };
 
 /// Where a PIN comes from. Each call of ask() is one human action: it is not called again for a PIN that was

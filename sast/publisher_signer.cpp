@@ -24,12 +24,7 @@ bool fits(const Certificate& certificate, const PrivateKey& key) {
 }
 
 std::vector<Certificate> read_certificates(const fs::path& file) {
-    const Bytes content = read_file(file.string(), PublisherSigner::kMaxFileSize);
-    std::vector<Certificate> found = Certificate::decode_pem(as_text(content));
-    constexpr std::uint8_t kSequence = 0x30;
-    if (found.empty() && !content.empty() && content.front() == kSequence)
-        found.push_back(Certificate::decode(content));
-    return found;
+    return Certificate::decode_all(read_file(file.string(), PublisherSigner::kMaxFileSize));
 }
 
 std::vector<Certificate> find_certificates_beside(const fs::path& key_file) {

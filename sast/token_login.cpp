@@ -27,6 +27,11 @@ bool untouched(const Session& session) {
     }
 }
 
+PinRequest request_for(const Session& session, const pkcs11::PinStatus& status) {
+    const pkcs11::Token& token = session.token();
+    return {PinRequest::Kind::UserPin, token.text(), status.state, token.info(), status.tries};
+}
+
 }  // namespace
 
 TokenLogin::TokenLogin(const pkcs11::Token& token, PinSource& pins, TokenPolicy policy)
@@ -38,9 +43,9 @@ pkcs11::PinStatus TokenLogin::require_try(const Session& session) const {
     return status;
 }
 
-void TokenLogin::ask(const Session& session, pkcs11::PinState state) {
+void TokenLogin::ask(const Session& session, const pkcs11::PinStatus& status) {
     if (!pin_.empty()) return;
-    pin_ = pins_.ask({PinRequest::Kind::UserPin, session.token().text(), state});
+    pin_ = pins_.ask(request_for(session, status));
     proven_ = false;
     unanswered_.reset();
 }
@@ -81,10 +86,10 @@ LoginResult TokenLogin::log_in(Session& session) {
     // Refused before a person is asked for what would not be sent.
     const auto status = require_try(session);
     if (info.protected_authentication_path) {
-        pins_.look_at_reader({PinRequest::Kind::UserPin, session.token().text(), status.state});
+        pins_.look_at_reader(request_for(session, status));
         return session.login_at_reader(policy_.final_try);
     }
-    ask(session, status.state);
+    ask(session, status);
     const auto lock = hold();
     const auto before = session.read_pin_status();
     policy_.ledger.notice(session.token().info(), before);
@@ -103,11 +108,11 @@ LoginResult TokenLogin::log_in(Session& session) {
 Bytes TokenLogin::with_context(Session& session,
                                const std::function<Bytes(const pkcs11::ContextLogin&)>& sign) {
     if (session.token().info().protected_authentication_path) {
-        pins_.look_at_reader({PinRequest::Kind::UserPin, session.token().text(), pkcs11::PinState::Good});
+        pins_.look_at_reader(request_for(session, {}));
         return sign({nullptr, policy_.final_try});
     }
     const auto status = require_try(session);
-    ask(session, status.state);
+    ask(session, status);
     const auto lock = hold();
     require_unrejected(session, status);
     try {

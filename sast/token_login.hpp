@@ -20,6 +20,9 @@ struct TokenPolicy {
     std::chrono::milliseconds wait{0};
     /// Called once each time the wait begins, so that a person can be told to put the token back.
     std::function<void(const pkcs11::Token&)> on_wait;
+    /// Called again and again while the token, or another program that uses it, is waited for. What it throws
+    /// ends the wait: for callers that can be interrupted.
+    std::function<void()> on_pause;
     /// For another process to be done with the token.
     std::chrono::milliseconds lock_wait = pkcs11::TokenLock::kPatience;
     PinLedger ledger;
@@ -43,11 +46,11 @@ class TokenLogin {
 
     const TokenPolicy& policy() const noexcept { return policy_; }
     /// The token's lock for the length of a scope. Throws pkcs11::Errc::TokenInUse.
-    [[nodiscard]] pkcs11::TokenLock::Hold hold() { return lock_.hold(policy_.lock_wait); }
+    [[nodiscard]] pkcs11::TokenLock::Hold hold() { return lock_.hold(policy_.lock_wait, policy_.on_pause); }
 
   private:
     pkcs11::PinStatus require_try(const pkcs11::Session& session) const;
-    void ask(const pkcs11::Session& session, pkcs11::PinState state);
+    void ask(const pkcs11::Session& session, const pkcs11::PinStatus& status);
     void require_unrejected(const pkcs11::Session& session, const pkcs11::PinStatus& now);
     void accepted(const pkcs11::Session& session);
     [[noreturn]] void rejected(const Error& error, const pkcs11::Session& session);

@@ -155,6 +155,7 @@ void TokenSigner::restore(const Error& error) {
             told = true;
             login_.policy().on_wait(identity_.token);
         }
+        if (login_.policy().on_pause) login_.policy().on_pause();
     }
 }
 

@@ -301,6 +301,12 @@ TrustList decode_unsigned_list(ByteView octets) {
 SgnFile decode_sgn(Bytes octets) {
     return Decoder::sgn(std::move(octets), Decoder::Form::Signed);
 }
+std::variant<TrustList, SgnFile> decode_any(Bytes octets) {
+    SgnFile file = decode_sgn(ByteView(octets));
+    if (file.version() == kSgnVersion && !file.filename().ends_with(".tlv")) return file;
+    return decode_list(std::move(octets));
+}
+
 SgnFile decode_sgn(ByteView octets) {
     return decode_sgn(Bytes(octets.begin(), octets.end()));
 }

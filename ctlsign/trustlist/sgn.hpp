@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <variant>
 
 #include <ctlsign/trustlist/decode.hpp>
 #include <ctlsign/trustlist/encode.hpp>
@@ -26,6 +27,8 @@ SgnFile decode_sgn(Bytes octets);
 SgnFile decode_sgn(ByteView octets);
 /// The same for a file that waits for its signature: complete but for the SIGNATURE element.
 SgnFile decode_unsigned_sgn(ByteView octets);
+/// Whichever it is: both begin with the same header, and its version and the name in it tell them apart.
+std::variant<TrustList, SgnFile> decode_any(Bytes octets);
 /// The inverse of decode_sgn, from the elements.
 Bytes encode(const SgnFile& file);
 

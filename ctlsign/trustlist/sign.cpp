@@ -1,9 +1,11 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include <ctlsign/error.hpp>
 #include <ctlsign/trustlist/decode.hpp>
+#include <ctlsign/trustlist/extract.hpp>
 #include <ctlsign/trustlist/sgn.hpp>
 #include <ctlsign/trustlist/sign.hpp>
 #include <ctlsign/trustlist/verify.hpp>
@@ -82,6 +84,37 @@ Bytes sign_payload(const HeaderDraft& header, ByteView payload, sast::Signer& si
     Bytes file = splice(to_sign, signer.sign(header.digest, to_sign.octets));
     expect_verified(ask(decode_sgn(ByteView(file)), certificate));
     return file;
+}
+
+ListDraft make_resign_draft(const TrustList& list, const sast::Certificate& signer, std::uint32_t timestamp) {
+    const Verdict before = verify(list, {}, kNoTime);
+    if (before.outcome == Outcome::Refused) not_verified("signing anew", to_text(before));
+    const auto own = std::ranges::find_if(list.records(), [&](const Record& record) {
+        return record.role() == Role::Sast && record.certificate() &&
+               equal(*record.certificate(), signer.der());
+    });
+    if (own == list.records().end() || !own->subject() || !own->issuer() || !own->serial()) {
+        throw Error(Errc::RuleRefused, "signing anew", signer.subject_text(),
+                    "rule signer-is-sast: it is no SAST of the file, so phones would refuse it; sign with a "
+                    "token or key that the list names");
+    }
+    const ByteView serial = *own->serial();
+    ListDraft draft;
+    draft.header = {
+        list.version(),
+        list.signer_version(),
+        {std::string(*own->subject()), std::string(*own->issuer()), Bytes(serial.begin(), serial.end())},
+        list.digest(),
+        signer.key_bits(),
+        std::string(list.filename()),
+        timestamp,
+        recognise_layout(list)};
+    for (const Record& record : list.records()) {
+        RecordDraft copy;
+        copy.raw = Bytes(record.octets().begin(), record.octets().end());
+        draft.records.push_back(std::move(copy));
+    }
+    return draft;
 }
 
 Prepared prepare(const ListDraft& draft) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
 #include <ctlsign/trustlist/encode.hpp>
@@ -12,6 +13,11 @@ namespace ctlsign {
 /// is asked: Errc::Unencodable, or Errc::NotVerified when the draft's own record of the signer would not
 /// verify.
 Bytes sign_list(const ListDraft& draft, sast::Signer& signer);
+
+/// The draft that signs LIST anew, its records as they stand. The header names the holder of SIGNER as the
+/// record of it does, since phones compare the stored octets. Throws Error with Errc::NotVerified for a list
+/// that its own signature does not fit, with Errc::RuleRefused when SIGNER is no SAST of it.
+ListDraft make_resign_draft(const TrustList& list, const sast::Certificate& signer, std::uint32_t timestamp);
 
 /// A list whose signature is made elsewhere: what is to be signed, and its digest, for approval.
 struct Prepared {

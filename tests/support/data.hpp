@@ -1,28 +1,16 @@
 #pragma once
 
-#include <fstream>
-#include <iterator>
-#include <stdexcept>
 #include <string>
 
 #include <pkcs11/bytes.hpp>
 
 namespace ctlsign::testing {
 
-inline std::string data_path(const std::string& name) {
-    return std::string(CTLSIGN_TEST_DATA) + "/" + name;
-}
+std::string data_path(const std::string& name);
 
 /// The octets of a file under tests/data. A vector that is missing fails the test.
-inline Bytes read_data(const std::string& name) {
-    std::ifstream in(data_path(name), std::ios::binary);
-    if (!in) throw std::runtime_error("test data missing: " + name);
-    return Bytes(std::istreambuf_iterator<char>(in), {});
-}
+Bytes read_data(const std::string& name);
 
-inline std::string read_text(const std::string& name) {
-    const Bytes bytes = read_data(name);
-    return std::string(as_text(bytes));
-}
+std::string read_text(const std::string& name);
 
 }  // namespace ctlsign::testing

@@ -40,6 +40,10 @@ class Removal : public ::testing::Test {
             ++told_;
             if (when_told_) when_told_();
         };
+        policy.on_pause = [this] {
+            if (interrupt_after_ > 0 && --interrupt_after_ == 0)
+                throw Error(std::make_error_code(std::errc::interrupted), "waiting", "", "");
+        };
         return TokenSigner(choose_identity(module_->tokens().at(0), std::nullopt, std::nullopt), *pins_,
                            policy);
     }
@@ -66,6 +70,7 @@ class Removal : public ::testing::Test {
     std::optional<CountingPins> pins_;
     std::atomic<int> told_ = 0;
     std::function<void()> when_told_;
+    int interrupt_after_ = 0;  ///< pauses
     std::string message_;
 };
 
@@ -88,6 +93,18 @@ TEST_F(Removal, ThePersonIsToldAndPutsItBack) {
     token_->unplug();
     sign(signer);
     EXPECT_EQ(told_, 1);
+    EXPECT_EQ(pins_->asked, 1);
+}
+
+TEST_F(Removal, TheWaitCanBeEndedAndTheSignerStaysUsable) {
+    interrupt_after_ = 3;
+    auto signer = make_signer(60s);
+    sign(signer);
+    token_->unplug();
+    EXPECT_EQ(try_sign(signer), std::errc::interrupted);
+    EXPECT_EQ(told_, 1);
+    token_->plug();
+    sign(signer);
     EXPECT_EQ(pins_->asked, 1);
 }
 

@@ -106,6 +106,19 @@ TEST_F(Login, AnotherUserOfTheTokenIsWaitedForAndNamed) {
     EXPECT_EQ(right_.asked, 1) << "no lock is held while a PIN is asked for";
 }
 
+TEST_F(Login, TheWaitForAnotherUserCanBeEnded) {
+    pkcs11::TokenLock other(token_);
+    const auto held = other.hold(1s);
+    TokenPolicy policy;
+    policy.lock_wait = 60s;
+    int pauses = 0;
+    policy.on_pause = [&] {
+        if (++pauses == 3) throw Error(std::make_error_code(std::errc::interrupted), "waiting", "", "");
+    };
+    EXPECT_EQ(log_in(right_, policy), std::errc::interrupted);
+    EXPECT_EQ(pauses, 3);
+}
+
 TEST_F(Login, TheLockGoesWithItsProcess) {
     int ready[2];
     ASSERT_EQ(pipe(ready), 0);

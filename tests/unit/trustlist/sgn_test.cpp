@@ -128,5 +128,11 @@ TEST(Sgn, TheHeaderMustNameTheSigner) {
     EXPECT_EQ(signer.calls(), 0);
 }
 
+TEST(Sgn, IsToldFromAList) {
+    EXPECT_TRUE(std::holds_alternative<SgnFile>(decode_any(read_data(kFile))));
+    EXPECT_TRUE(std::holds_alternative<TrustList>(decode_any(read_data("krakow/CTLFile-tokens.tlv"))));
+    EXPECT_TRUE(std::holds_alternative<TrustList>(decode_any(read_data("open-tools/itl-sha1-v10.tlv"))));
+}
+
 }  // namespace
 }  // namespace ctlsign

@@ -192,5 +192,27 @@ TEST(Layouts, HaveNames) {
     EXPECT_FALSE(find_layout("other"));
 }
 
+TEST(ResignDraft, NamesAnotherSignerOfTheListAsItsRecordDoes) {
+    const TrustList list = decode_list(read_data("krakow/CTLFile-tokens.tlv"));
+    FileKeySigner first(krakow::kFirstToken), second(krakow::kSecondToken);
+    const auto draft = make_resign_draft(list, first.facts().certificate, 7);
+    const TrustList resigned = decode_list(sign_list(draft, first));
+    EXPECT_EQ(resigned.signer_name(), list.records()[0].subject());
+    EXPECT_EQ(resigned.timestamp(), 7U);
+    EXPECT_EQ(sign_list(make_resign_draft(resigned, second.facts().certificate, list.timestamp()), second),
+              read_data("krakow/CTLFile-tokens.tlv"));
+}
+
+TEST(ResignDraft, RefusesAStrangerAndAListThatIsNotSignedAsItSays) {
+    const auto stranger = load_certificate(std::string(krakow::kCapf) + ".pem");
+    Bytes octets = read_data("krakow/CTLFile-tokens.tlv");
+    EXPECT_EQ(error_of([&] { make_resign_draft(decode_list(ByteView(octets)), stranger, 0); }),
+              Errc::RuleRefused);
+    octets.back() ^= 1;
+    const auto signer = load_certificate(std::string(krakow::kFirstToken) + ".pem");
+    EXPECT_EQ(error_of([&] { make_resign_draft(decode_list(ByteView(octets)), signer, 0); }),
+              Errc::NotVerified);
+}
+
 }  // namespace
 }  // namespace ctlsign
