@@ -214,7 +214,7 @@ Bytes TokenSigner::sign_by_plan(Digest digest, ByteView message) {
 
 Bytes TokenSigner::sign(Digest digest, ByteView message) {
     plan_steps(digest);  // refuses before a PIN is spent
-    const Bytes signature = with_recovery([&] {
+    Bytes signature = with_recovery([&] {
         if (!key_) {
             open_key();
             planned_digest_.reset();  // what the key itself allows is known only now
