@@ -212,7 +212,6 @@ std::vector<Certificate> Certificate::decode_pem(std::string_view pem) {
 }
 
 std::vector<Certificate> Certificate::decode_all(ByteView content) {
-    constexpr std::uint8_t kSequence = 0x30;
     if (!content.empty() && content.front() == kSequence) return {decode(content)};
     return decode_pem(as_text(content));
 }
