@@ -38,6 +38,10 @@ function(ctlsign_library target export_name)
   set_target_properties(${target} PROPERTIES
     EXPORT_NAME ${export_name} VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
     VERIFY_INTERFACE_HEADER_SETS ${CTLSIGN_TESTS})
+  if(BUILD_SHARED_LIBS)
+    # What C++ headers show has no list; the C interface has (bindings/c/ctlsign-c.map).
+    set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET default VISIBILITY_INLINES_HIDDEN OFF)
+  endif()
   target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${arg_HEADERS})
   ctlsign_target(${target})
   install(TARGETS ${target} EXPORT ctlsign-targets FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ctlsign)

@@ -25,6 +25,7 @@ struct Module::State {
     std::string reserved;                // pReserved of C_Initialize
     std::atomic<pid_t> process = 0;      // that called C_Initialize
     std::atomic<unsigned> lifetime = 0;  // grows with each C_Initialize; sessions of an older one are dead
+    std::atomic<unsigned> closings = 0;  // grows with each session that ends
     bool owns_initialization = false;
     Finalize finalize = Finalize::WhenLastUserGoes;
     ForkSafeMutex mutex;                       // guards logins and initialisation

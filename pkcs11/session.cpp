@@ -57,9 +57,17 @@ Session Session::open(const Token& token, Access access) {
     };
     CK_RV rv = attempt();
     if (may_be_busy(rv)) {
-        Backoff backoff(token.quirks().busy_after_close);
-        while (may_be_busy(rv) && (slot_info.flags & CKF_TOKEN_PRESENT) != 0 && backoff.pause())
+        const auto limit = token.quirks().busy_after_close;
+        unsigned closings = state.closings;
+        Backoff backoff(limit);
+        while (may_be_busy(rv) && (slot_info.flags & CKF_TOKEN_PRESENT) != 0 && backoff.pause()) {
+            // A session of another thread that has ended makes it busy anew.
+            if (closings != state.closings) {
+                closings = state.closings;
+                backoff = Backoff(limit);
+            }
             rv = attempt();
+        }
     }
     state.check(rv, "C_OpenSession", token.text());
     return Session(token, handle, state.lifetime);
@@ -111,6 +119,7 @@ void Session::close() {
     auto& state = live_state();
     forget_login();
     open_ = false;
+    ++state.closings;
     state.check(state.try_call(&CK_FUNCTION_LIST::C_CloseSession, static_cast<CK_SESSION_HANDLE>(handle_)),
                 "C_CloseSession", token_.text());
 }
@@ -120,6 +129,7 @@ void Session::close_quietly() noexcept {
     auto& state = token_.module()->state();
     if (state.process == getpid() && state.lifetime == lifetime_) {
         forget_login();
+        ++state.closings;
         (void)state.try_call(&CK_FUNCTION_LIST::C_CloseSession, static_cast<CK_SESSION_HANDLE>(handle_));
     }
     open_ = false;

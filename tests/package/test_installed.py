@@ -1,6 +1,7 @@
 """The project installed into a folder of its own, and used from there by somebody who has only that."""
 
 import os
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,11 +9,13 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
+SOURCE = HERE.parent.parent
+GOLDEN = SOURCE / "tests/data/krakow/CTLFile-tokens.tlv"
 
 
 def run(*command, **options):
     done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          check=False, timeout=280, **options)
+                          check=False, timeout=800, **options)
     assert done.returncode == 0, done.stdout
     return done.stdout
 
@@ -22,6 +25,58 @@ def prefix(tmp_path_factory):
     folder = tmp_path_factory.mktemp("installed") / "prefix"
     run("cmake", "--install", os.environ["CTLSIGN_BUILD"], "--prefix", folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def shared_prefix(tmp_path_factory):
+    """The same with every library shared. Built beside, and kept, so that only the first run takes long."""
+    build = Path(os.environ["CTLSIGN_BUILD"]) / "shared"
+    run("cmake", "-S", SOURCE, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug", "-DBUILD_SHARED_LIBS=ON",
+        "-DCTLSIGN_PROGRAM=OFF", "-DCTLSIGN_TESTS=OFF", "-DCTLSIGN_BENCH=OFF",
+        f"-DCMAKE_CXX_COMPILER_LAUNCHER={shutil.which('ccache') or ''}")
+    run("cmake", "--build", build)
+    folder = tmp_path_factory.mktemp("shared") / "prefix"
+    run("cmake", "--install", build, "--prefix", folder)
+    return folder
+
+
+@pytest.fixture(params=["static", "shared"])
+def moved(request, tmp_path):
+    """An installation that somebody has moved, and whether its libraries are shared."""
+    shared = request.param == "shared"
+    made = request.getfixturevalue("shared_prefix" if shared else "prefix")
+    folder = tmp_path / "moved here"
+    shutil.copytree(made, folder, symlinks=True)
+    libraries = list(folder.glob("lib*/**/libctlsign.*"))
+    assert libraries and all((".so" in library.name) == shared for library in libraries)
+    return folder, shared
+
+
+def verdict_of(program):
+    # Nothing but the program says where its libraries are.
+    return run(program, GOLDEN, env={"PATH": os.environ["PATH"]}).strip()
+
+
+@pytest.mark.parametrize("language", ["c", "cxx"])
+def test_find_package(moved, tmp_path, language):
+    prefix, _ = moved
+    build = tmp_path / "build"
+    run("cmake", "-S", HERE / "consumer", "-B", build, "-G", "Ninja", f"-DCONSUMER={language}", f"-DCMAKE_PREFIX_PATH={prefix}")
+    run("cmake", "--build", build)
+    assert verdict_of(build / "consumer") == "signature-fits"
+
+
+@pytest.mark.parametrize("language", ["c", "cxx"])
+def test_pkg_config(moved, tmp_path, language):
+    prefix, shared = moved
+    folder, = prefix.glob("lib*/**/pkgconfig")
+    name = "ctlsign-c" if language == "c" else "ctlsign"
+    static = ["--static"] if language == "cxx" and not shared else []
+    flags = run("pkg-config", *static, "--cflags", "--libs", name, env=os.environ | {"PKG_CONFIG_PATH": str(folder)})
+    compiler, source = ("cc", "consumer.c") if language == "c" else ("c++", "consumer.cpp")
+    program = tmp_path / "consumer"
+    run(compiler, HERE / "consumer" / source, "-o", program, *shlex.split(flags), f"-Wl,-rpath,{folder.parent}")
+    assert verdict_of(program) == "signature-fits"
 
 
 def test_googletest_header(prefix, tmp_path):

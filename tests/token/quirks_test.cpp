@@ -7,6 +7,7 @@
 #include <fstream>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <pkcs11/error.hpp>
 #include <pkcs11/session.hpp>
@@ -186,6 +187,20 @@ TEST(VirtualEtoken, IsReadAsSoonAsItSettlesAndOpenedAsSoonAsItIsFree) {
         ASSERT_EQ(identities.size(), 1U);
         EXPECT_EQ(identities[0].evidence, KeyEvidence::Seen);
     }
+}
+
+// Each close makes it busy for longer; who waits is not to blame for what the other threads close.
+TEST(VirtualEtoken, ThreadsThatCloseDoNotStarveThoseThatOpen) {
+    const testing::VirtualToken etoken("etoken-pro-64k");
+    const auto module = pkcs11::Module::open(testing::VirtualToken::module());
+    const auto token = choose_token(list_tokens({{module}}), std::nullopt);
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+        threads.emplace_back([&] {
+            for (int turn = 0; turn < 3; ++turn) EXPECT_NO_THROW(Session::open(token));
+        });
+    }
+    for (auto& thread : threads) thread.join();
 }
 
 TEST(VirtualEtoken, OnceItIsGoneNobodyWaitsForIt) {
