@@ -86,6 +86,21 @@ def test_from_tokens(virtual, tmp_path, mechanisms):
         assert same(tmp_path / f"{golden}.out", golden)
 
 
+def test_resign(virtual, tmp_path):
+    list_of_tokens = KRAKOW / "CTLFile-tokens.tlv"
+    virtual("resign", list_of_tokens, "--signer", "pkcs11:token=T2", "-o", "out.tlv", "--pin-source", virtual.pins["T2"])
+    assert "SAST-ADN0054f509" in virtual("verify", "out.tlv", "--installed", list_of_tokens).out
+    refused = virtual("resign", list_of_tokens, "--signer", "pkcs11:token=HSM", "-o", "no.tlv", "--pin-source",
+                      "env:NOT_SET", expect=4)
+    assert "rule signer-is-sast" in refused.err and "NOT_SET" not in refused.err
+    forged = bytearray(list_of_tokens.read_bytes())
+    forged[-1] ^= 1
+    (tmp_path / "forged.tlv").write_bytes(forged)
+    refused = virtual("resign", "forged.tlv", "--signer", "pkcs11:token=T2", "-o", "no.tlv", "--pin-source",
+                      "env:NOT_SET", expect=1)
+    assert "NOT_SET" not in refused.err and not (tmp_path / "no.tlv").exists()
+
+
 def test_several_tokens_and_none_named(virtual, tmp_path):
     result = virtual("build", KRAKOW / "CTLFile-tokens.toml", "--signer", "pkcs11:", "-o", "out.tlv",
                      "--pin-source", "env:NOT_SET", expect=5)
