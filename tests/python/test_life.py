@@ -76,7 +76,7 @@ def test_ctrl_c_while_a_token_is_waited_for(etoken, modules, pins, interrupt):
     with ctlsign.TokenSigner("T1", pins, modules=modules, wait=600, on_wait=lambda token: told.set()) as signer:
         signer.unlock()
         etoken.unplug()
-        threading.Thread(target=lambda: told.wait() and interrupt()).start()
+        threading.Thread(target=lambda: told.wait() and interrupt(), daemon=True).start()
         with pytest.raises(KeyboardInterrupt):
             signer.sign(b"x", "sha1")
         etoken.plug()
@@ -93,11 +93,11 @@ def test_ctrl_c_while_another_thread_has_its_turn(etoken, modules, interrupt):
         return etoken.pin
 
     with ctlsign.TokenSigner("T1", ask, modules=modules) as signer:
-        other = threading.Thread(target=lambda: signer.sign(b"x", "sha1"))
+        other = threading.Thread(target=lambda: signer.sign(b"x", "sha1"), daemon=True)
         other.start()
         asked.wait()
-        threading.Timer(0.2, interrupt).start()
         with pytest.raises(KeyboardInterrupt):
+            threading.Timer(0.2, interrupt).start()
             signer.sign(b"x", "sha1")
         go_on.set()
         other.join()
@@ -106,8 +106,8 @@ def test_ctrl_c_while_another_thread_has_its_turn(etoken, modules, interrupt):
 def test_ctrl_c_while_events_are_waited_for(etoken, modules, interrupt):
     with ctlsign.TokenWatcher(modules) as watcher:
         assert next(watcher).token.label == "T1"
-        threading.Timer(0.2, interrupt).start()
         with pytest.raises(KeyboardInterrupt):
+            threading.Timer(0.2, interrupt).start()
             next(watcher)
 
 
@@ -115,7 +115,7 @@ def test_python_runs_while_a_token_works(signer, virtual_tokens):
     signer.unlock()
     virtual_tokens.fault("on C_Sign delay 1s")
     counted = 0
-    work = threading.Thread(target=lambda: signer.sign(b"x", "sha1"))
+    work = threading.Thread(target=lambda: signer.sign(b"x", "sha1"), daemon=True)
     work.start()
     while work.is_alive():
         counted += 1
@@ -131,7 +131,7 @@ def test_three_threads_at_once(signer, golden):
         for _ in range(5):
             built.append(ctlsign.build(manifest, signer))
 
-    threads = [threading.Thread(target=work) for _ in range(3)]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -148,7 +148,7 @@ def test_three_threads_with_a_signer_each(etoken, modules, golden):
             for _ in range(5):
                 built.append(ctlsign.build(manifest, signer))
 
-    threads = [threading.Thread(target=work) for _ in range(3)]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
