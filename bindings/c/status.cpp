@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstring>
 #include <new>
 #include <string_view>
 #include <system_error>
@@ -87,7 +86,7 @@ void copy_text(std::string_view text, ctlsign_error& error) noexcept {
     // UTF-8 is not cut inside of a character.
     while (size < text.size() && size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0U) == 0x80U)
         --size;
-    std::memcpy(error.text, text.data(), size);
+    text.copy(error.text, size);
     error.text[size] = '\0';
 }
 

@@ -60,7 +60,7 @@ ctlsign_status ctlsign_modules_open(const ctlsign_module_options* options, ctlsi
             path = std::string("|") + given.command;
         }
         std::optional<pkcs11::Module::Isolation> isolation;
-        if (given.isolate != 0 || given.command != nullptr) isolation.emplace();
+        if (given.isolate != 0 || given.command != nullptr) isolation = pkcs11::Module::Isolation{};
         if (isolation && given.call_deadline_ms != 0)
             isolation->deadline = std::chrono::milliseconds(given.call_deadline_ms);
         auto object = std::make_shared<ctlsign_modules>();

@@ -62,7 +62,8 @@ class CArguments : public CToken {
         SCOPED_TRACE(name);
         std::tuple<P...> all;
         [&]<std::size_t... I>(std::index_sequence<I...>) {
-            ((std::get<I>(all) = value_of(good)), ...);
+            ((std::get<I>(all) = static_cast<std::tuple_element_t<I, std::tuple<P...>>>(value_of(good))),
+             ...);
             std::get<sizeof...(Good)>(all) = &error;
             (spoil<I, kIsOptional<Good>>(function, all), ...);
         }
