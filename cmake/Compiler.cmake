@@ -43,6 +43,7 @@ function(ctlsign_library target export_name)
     set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET default VISIBILITY_INLINES_HIDDEN OFF)
   endif()
   target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${arg_HEADERS})
+  target_compile_features(${target} PUBLIC cxx_std_20)  # its headers are for other projects too
   ctlsign_target(${target})
   install(TARGETS ${target} EXPORT ctlsign-targets FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ctlsign)
 endfunction()
