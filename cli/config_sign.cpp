@@ -35,16 +35,12 @@ auto get_choice(const char* option, const std::string& text, Find find) {
     return *found;
 }
 
+// But for the name of the file.
 HeaderDraft make_header(const Options& options, const sast::Certificate& certificate) {
-    const NameStyle style = get_choice("--name-style", options.name_style, find_name_style);
-    HeaderDraft header;
-    header.version = kSgnVersion;
-    header.signer = make_signer_id(certificate, style);
-    header.digest = get_choice("--digest", options.digest, find_digest);
-    header.key_bits = certificate.key_bits();
-    header.timestamp = choose_timestamp(options.timestamp, std::nullopt);
-    header.layout = get_choice("--layout", options.layout, find_layout);
-    return header;
+    return make_sgn_header(certificate, {}, get_choice("--digest", options.digest, find_digest),
+                           get_choice("--name-style", options.name_style, find_name_style),
+                           get_choice("--layout", options.layout, find_layout),
+                           choose_timestamp(options.timestamp, std::nullopt));
 }
 
 class ConfigSigner {

@@ -3,7 +3,6 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <limits>
 #include <utility>
 
 #include <cli/exit_code.hpp>
@@ -99,10 +98,9 @@ std::uint32_t choose_timestamp(const std::string& option, std::optional<std::uin
         throw UsageError(fmt::format("SOURCE_DATE_EPOCH={}: it must be Unix seconds", epoch));
     }
     if (otherwise) return *otherwise;
-    const auto seconds = now().time_since_epoch().count();
-    if (seconds < 0 || seconds > std::numeric_limits<std::uint32_t>::max())
-        throw UsageError("the clock is outside of what a trust list can hold: give --timestamp");
-    return static_cast<std::uint32_t>(seconds);
+    const auto time = find_timestamp(now());
+    if (!time) throw UsageError("the clock is outside of what a trust list can hold: give --timestamp");
+    return *time;
 }
 
 std::chrono::sys_seconds now() {

@@ -39,11 +39,7 @@ std::vector<sast::Certificate> load_certificates(const std::string& path);
 /// The first of them: the holder's own in a chain.
 sast::Certificate load_certificate(const std::string& path);
 
-/// A manifest, and what finds the files that it names: paths are relative to its folder.
-struct LoadedManifest {
-    Manifest manifest;
-    CertificateLoader load;
-};
+/// Paths in it are relative to its folder.
 LoadedManifest load_manifest(const std::string& path);
 
 /// --timestamp when given, else SOURCE_DATE_EPOCH, else OTHERWISE, else now. Throws UsageError on one that is

@@ -103,7 +103,7 @@ Json to_json(const Verdict& verdict) {
     Json json{{"outcome", to_text(verdict.outcome)},
               {"rule", to_text(verdict.rule)},
               {"basis", to_text(verdict.basis)},
-              {"trusted", verdict.outcome == Outcome::Verified && verdict.basis != Basis::FileItself},
+              {"trusted", verdict.trusted()},
               {"text", to_text(verdict)},
               {"signer", signer_json(verdict.signer.name, verdict.signer.issuer, verdict.signer.serial)}};
     if (verdict.list) json["list"] = *verdict.list + 1;

@@ -204,31 +204,7 @@ class RecoveryCategory final : public std::error_category {
         return "unknown";
     }
     bool equivalent(const std::error_code& code, int condition) const noexcept override {
-        if (code.category() == rv_category()) {
-            const Row* row = find_row(static_cast<unsigned>(code.value()));
-            return row != nullptr && row->recovery == static_cast<Recovery>(condition);
-        }
-        if (code.category() == category()) {
-            switch (static_cast<Errc>(code.value())) {
-                case Errc::Forked:
-                    return condition == static_cast<int>(Recovery::session_lost);
-                case Errc::NoMechanism:
-                    return condition == static_cast<int>(Recovery::unsupported);
-                case Errc::TokenGone:
-                    return condition == static_cast<int>(Recovery::token_gone);
-                case Errc::TokenInUse:
-                    return condition == static_cast<int>(Recovery::busy);
-                case Errc::PinRefused:
-                    return condition == static_cast<int>(Recovery::pin_wrong);
-                case Errc::ModuleNotLoaded:
-                case Errc::WrongLength:
-                case Errc::ModuleEnded:
-                    return condition == static_cast<int>(Recovery::device_failed);
-                default:
-                    return false;
-            }
-        }
-        return false;
+        return find_recovery(code) == static_cast<Recovery>(condition);
     }
 };
 
@@ -249,6 +225,32 @@ std::error_code make_rv(unsigned long rv) noexcept {
 }
 std::error_code make_error_code(Errc code) noexcept {
     return {static_cast<int>(code), category()};
+}
+
+std::optional<Recovery> find_recovery(const std::error_code& code) noexcept {
+    if (code.category() == rv_category()) {
+        const Row* row = find_row(static_cast<unsigned>(code.value()));
+        return row != nullptr ? row->recovery : std::nullopt;
+    }
+    if (code.category() != category()) return std::nullopt;
+    switch (static_cast<Errc>(code.value())) {
+        case Errc::Forked:
+            return Recovery::session_lost;
+        case Errc::NoMechanism:
+            return Recovery::unsupported;
+        case Errc::TokenGone:
+            return Recovery::token_gone;
+        case Errc::TokenInUse:
+            return Recovery::busy;
+        case Errc::PinRefused:
+            return Recovery::pin_wrong;
+        case Errc::ModuleNotLoaded:
+        case Errc::WrongLength:
+        case Errc::ModuleEnded:
+            return Recovery::device_failed;
+        default:
+            return std::nullopt;
+    }
 }
 
 std::error_condition make_error_condition(Recovery condition) noexcept {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -59,6 +60,8 @@ enum class Recovery {
     device_failed,   ///< nothing that a program can mend
 };
 std::error_condition make_error_condition(Recovery condition) noexcept;
+/// The one condition that CODE equals; nothing for a code that has none.
+std::optional<Recovery> find_recovery(const std::error_code& code) noexcept;
 
 }  // namespace pkcs11
 }  // namespace ctlsign

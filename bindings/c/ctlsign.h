@@ -487,7 +487,7 @@ typedef struct ctlsign_verdict_info {
     size_t size;
     ctlsign_outcome outcome;
     ctlsign_basis basis;
-    int accepted;             /* verified, and on another basis than the file itself */
+    int trusted;              /* verified, and on another basis than the file itself */
     const char* rule;         /* that decided: "signature-fits", "signature-wrong", "signer-unknown", ... */
     const char* text;         /* one line for people */
     ctlsign_view signer_name; /* as the header names the signer */

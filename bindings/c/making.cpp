@@ -1,5 +1,4 @@
 #include <filesystem>
-#include <limits>
 #include <string>
 #include <utility>
 
@@ -9,28 +8,26 @@
 #include <ctlsign/files/store.hpp>
 #include <ctlsign/trustlist/manifest.hpp>
 #include <ctlsign/trustlist/sign.hpp>
+#include <ctlsign/trustlist/text.hpp>
 
 using namespace ctlsign;
 using namespace ctlsign::c;
 
 struct ctlsign_manifest : Object {
-    ctlsign_manifest(Manifest decoded, CertificateLoader loader)
-        : manifest(std::move(decoded)), load(std::move(loader)) {}
+    explicit ctlsign_manifest(LoadedManifest given) : loaded(std::move(given)) {}
 
     ListDraft draft_for(const sast::Certificate& signer, std::int64_t timestamp) const;
 
-    Manifest manifest;
-    CertificateLoader load;
+    LoadedManifest loaded;
 };
 
 namespace {
 
 std::uint32_t timestamp_of(std::int64_t seconds, std::optional<std::uint32_t> otherwise) {
     if (seconds == CTLSIGN_TIME_DEFAULT && otherwise) return *otherwise;
-    const auto time = time_of(seconds).time_since_epoch().count();
-    if (time < 0 || time > std::numeric_limits<std::uint32_t>::max())
-        refuse_argument("a trust list holds times from 1970 to 2106");
-    return static_cast<std::uint32_t>(time);
+    const auto timestamp = find_timestamp(time_of(seconds));
+    if (!timestamp) refuse_argument("a trust list holds times from 1970 to 2106");
+    return *timestamp;
 }
 
 NameStyle style_of(ctlsign_name_style style) {
@@ -58,21 +55,16 @@ Layout layout_of(ctlsign_layout layout) {
 }
 
 HeaderDraft header_of(const ctlsign_sgn_options& options, const sast::Certificate& signer) {
-    HeaderDraft header;
-    header.version = kSgnVersion;
-    header.signer = make_signer_id(signer, style_of(options.name_style));
-    header.digest = digest_of(options.digest);
-    header.key_bits = signer.key_bits();
-    header.filename = text(options.filename, "options->filename");
-    header.timestamp = timestamp_of(options.timestamp, std::nullopt);
-    header.layout = layout_of(options.layout);
-    return header;
+    return make_sgn_header(signer, text(options.filename, "options->filename"), digest_of(options.digest),
+                           style_of(options.name_style), layout_of(options.layout),
+                           timestamp_of(options.timestamp, std::nullopt));
 }
 
 }  // namespace
 
 ListDraft ctlsign_manifest::draft_for(const sast::Certificate& signer, std::int64_t timestamp) const {
-    return make_draft(manifest, load, signer, timestamp_of(timestamp, manifest.timestamp));
+    return make_draft(loaded.manifest, loaded.load, signer,
+                      timestamp_of(timestamp, loaded.manifest.timestamp));
 }
 
 ctlsign_status ctlsign_manifest_load(const char* path, ctlsign_manifest** manifest, ctlsign_error* error) {
@@ -81,8 +73,8 @@ ctlsign_status ctlsign_manifest_load(const char* path, ctlsign_manifest** manife
         const std::string file = text(path, "path");
         const auto loaded = load_file(file, kMaxFileSize);
         out = open_handle(std::make_shared<ctlsign_manifest>(
-            decode_manifest(as_text(loaded.bytes), file),
-            make_certificate_loader(std::filesystem::path(file).parent_path().string())));
+            LoadedManifest{decode_manifest(as_text(loaded.bytes), file),
+                           make_certificate_loader(std::filesystem::path(file).parent_path().string())}));
     });
 }
 
@@ -91,9 +83,9 @@ ctlsign_status ctlsign_manifest_decode(ctlsign_view toml, const char* folder, ct
     return guarded(error, [&] {
         auto& out = result(manifest, "manifest");
         const ByteView given = octets(toml, "toml.data");
-        out =
-            open_handle(std::make_shared<ctlsign_manifest>(decode_manifest(as_text(given), "the manifest"),
-                                                           make_certificate_loader(text(folder, "folder"))));
+        out = open_handle(std::make_shared<ctlsign_manifest>(
+            LoadedManifest{decode_manifest(as_text(given), "the manifest"),
+                           make_certificate_loader(text(folder, "folder"))}));
     });
 }
 

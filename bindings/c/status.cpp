@@ -14,9 +14,6 @@ namespace {
 
 using pkcs11::Recovery;
 
-constexpr Recovery kRecoveries[] = {Recovery::token_gone,  Recovery::session_lost, Recovery::login_needed,
-                                    Recovery::pin_wrong,   Recovery::pin_locked,   Recovery::busy,
-                                    Recovery::unsupported, Recovery::device_failed};
 static_assert(CTLSIGN_CONDITION_TOKEN_GONE == static_cast<int>(Recovery::token_gone) &&
               CTLSIGN_CONDITION_SESSION_LOST == static_cast<int>(Recovery::session_lost) &&
               CTLSIGN_CONDITION_LOGIN_NEEDED == static_cast<int>(Recovery::login_needed) &&
@@ -76,9 +73,8 @@ ctlsign_status of_code(const std::error_code& code) noexcept {
 }
 
 ctlsign_condition condition_of(const std::error_code& code) noexcept {
-    const auto* found =
-        std::ranges::find_if(kRecoveries, [&](Recovery recovery) { return code == recovery; });
-    return found == std::end(kRecoveries) ? CTLSIGN_CONDITION_NONE : static_cast<ctlsign_condition>(*found);
+    const auto found = pkcs11::find_recovery(code);
+    return found ? static_cast<ctlsign_condition>(*found) : CTLSIGN_CONDITION_NONE;
 }
 
 void copy_text(std::string_view text, ctlsign_error& error) noexcept {

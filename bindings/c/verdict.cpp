@@ -90,7 +90,7 @@ ctlsign_status ctlsign_verdict_get(ctlsign_verdict* verdict, ctlsign_verdict_inf
         ctlsign_verdict_info filled{};
         filled.outcome = static_cast<ctlsign_outcome>(known.outcome);
         filled.basis = static_cast<ctlsign_basis>(known.basis);
-        filled.accepted = known.outcome == Outcome::Verified && known.basis != Basis::FileItself ? 1 : 0;
+        filled.trusted = known.trusted() ? 1 : 0;
         filled.rule = to_text(known.rule).data();  // a literal
         filled.text = object->text.c_str();
         filled.signer_name = view(std::string_view(known.signer.name));

@@ -22,13 +22,8 @@ py::object to_code(const std::error_code& code) {
 }
 
 py::object to_condition(const std::error_code& code) {
-    using pkcs11::Recovery;
-    for (const auto condition :
-         {Recovery::token_gone, Recovery::session_lost, Recovery::login_needed, Recovery::pin_wrong,
-          Recovery::pin_locked, Recovery::busy, Recovery::unsupported, Recovery::device_failed}) {
-        if (code == condition) return to_enum("Recovery", static_cast<int>(condition));
-    }
-    return py::none();
+    const auto condition = pkcs11::find_recovery(code);
+    return condition ? to_enum("Recovery", static_cast<int>(*condition)) : py::none();
 }
 
 py::object to_exception(const Error& error) {

@@ -6,10 +6,10 @@
 
 namespace ctlsign::python {
 
-ListDraft LoadedManifest::draft(const sast::Certificate& signer, const py::object& time) const {
-    const std::uint32_t timestamp =
-        time.is_none() && manifest.timestamp ? *manifest.timestamp : to_timestamp(time);
-    return without_python([&] { return make_draft(manifest, load, signer, timestamp); });
+ListDraft to_draft(const LoadedManifest& manifest, const sast::Certificate& signer, const py::object& time) {
+    const auto& own = manifest.manifest.timestamp;
+    const std::uint32_t timestamp = time.is_none() && own ? *own : to_timestamp(time);
+    return without_python([&] { return make_draft(manifest.manifest, manifest.load, signer, timestamp); });
 }
 
 void add_manifest(py::module_& module) {

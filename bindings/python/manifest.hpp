@@ -5,13 +5,8 @@
 
 namespace ctlsign::python {
 
-/// A manifest, and what finds the files that it names.
-struct LoadedManifest {
-    Manifest manifest;
-    CertificateLoader load;
-
-    /// The draft for the holder of SIGNER: signed at TIME, else when the manifest says, else now.
-    ListDraft draft(const sast::Certificate& signer, const py::object& time) const;
-};
+/// The draft of MANIFEST's list for the holder of SIGNER: signed at TIME, else when the manifest says, else
+/// now.
+ListDraft to_draft(const LoadedManifest& manifest, const sast::Certificate& signer, const py::object& time);
 
 }  // namespace ctlsign::python

@@ -1,6 +1,5 @@
-#include <limits>
-
 #include <bindings/python/python.hpp>
+#include <ctlsign/trustlist/text.hpp>
 
 namespace ctlsign::python {
 
@@ -24,12 +23,14 @@ py::object to_datetime(std::int64_t unix_seconds) {
 }
 
 std::uint32_t to_timestamp(const py::object& time) {
-    if (time.is_none()) return to_timestamp(py::int_(now().time_since_epoch().count()));
-    const auto number =
-        py::int_(py::hasattr(time, "timestamp") ? time.attr("timestamp")() : time).cast<std::int64_t>();
-    if (number < 0 || number > std::numeric_limits<std::uint32_t>::max())
-        throw py::value_error("a trust list holds times from 1970 to 2106");
-    return static_cast<std::uint32_t>(number);
+    auto at = now();
+    if (!time.is_none()) {
+        const py::object number = py::hasattr(time, "timestamp") ? time.attr("timestamp")() : time;
+        at = std::chrono::sys_seconds(std::chrono::seconds(py::int_(number).cast<std::int64_t>()));
+    }
+    const auto timestamp = find_timestamp(at);
+    if (!timestamp) throw py::value_error("a trust list holds times from 1970 to 2106");
+    return *timestamp;
 }
 
 std::chrono::sys_seconds now() {

@@ -13,7 +13,7 @@ py::bytes sign_draft(const ListDraft& draft, OpenSigner& signer) {
 }
 
 py::bytes build(const LoadedManifest& manifest, OpenSigner& signer, const py::object& time) {
-    return sign_draft(manifest.draft(signer.facts().certificate, time), signer);
+    return sign_draft(to_draft(manifest, signer.facts().certificate, time), signer);
 }
 
 py::bytes resign(const TrustList& list, OpenSigner& signer, const py::object& time) {
@@ -40,15 +40,9 @@ Value get_choice(std::optional<Value> found, const char* name) {
 py::bytes sign_config(const Octets& payload, const std::string& filename, OpenSigner& signer,
                       const std::string& digest, const std::string& name_style, const std::string& layout,
                       const py::object& time) {
-    const sast::Certificate& certificate = signer.facts().certificate;
-    HeaderDraft header;
-    header.version = kSgnVersion;
-    header.signer = make_signer_id(certificate, get_choice(find_name_style(name_style), "name style"));
-    header.digest = to_digest(digest);
-    header.key_bits = certificate.key_bits();
-    header.filename = filename;
-    header.timestamp = to_timestamp(time);
-    header.layout = get_choice(find_layout(layout), "layout");
+    const HeaderDraft header = make_sgn_header(signer.facts().certificate, filename, to_digest(digest),
+                                               get_choice(find_name_style(name_style), "name style"),
+                                               get_choice(find_layout(layout), "layout"), to_timestamp(time));
     return to_bytes(signer.use([&](sast::Signer& key) { return sign_payload(header, payload.view(), key); }));
 }
 
@@ -73,7 +67,7 @@ void add_signing(py::module_& module) {
     module.def(
         "prepare",
         [](const LoadedManifest& manifest, const sast::Certificate& certificate, const py::object& time) {
-            return prepare(manifest.draft(certificate, time));
+            return prepare(to_draft(manifest, certificate, time));
         },
         "manifest"_a, "certificate"_a, py::kw_only(), "time"_a = py::none(),
         "prepare(manifest, certificate, *, time=None)\n--\n\n"

@@ -48,7 +48,7 @@ void add_verdict(py::module_& module) {
     add_signer_id(module);
     py::class_<Verdict>(
         module, "Verdict",
-        "Whether a file is signed by whom it says. True when it is; str() gives one line of why.")
+        "Whether a file is signed by whom it says. True when it is trusted; str() gives one line of why.")
         .def_property_readonly(
             "outcome", [](const Verdict& self) { return to_enum("Outcome", to_text(self.outcome)); },
             "The answer.")
@@ -63,7 +63,10 @@ void add_verdict(py::module_& module) {
         .def_readonly("record", &Verdict::record, "The signer's record there, or in the file, from 0.")
         .def_readonly("certificate", &Verdict::certificate, "Which certificate given is the signer's.")
         .def_readonly("warnings", &Verdict::warnings, "What else there is to know.")
-        .def("__bool__", [](const Verdict& self) { return self.outcome == Outcome::Verified; })
+        .def_property_readonly(
+            "trusted", &Verdict::trusted,
+            "Verified with a key that was given, not only with one that the file itself brings.")
+        .def("__bool__", &Verdict::trusted)
         .def("__str__", [](const Verdict& self) { return to_str(to_text(self)); })
         .def("__repr__",
              [](const Verdict& self) { return py::str("<ctlsign.Verdict {}>").format(to_text(self.rule)); });

@@ -6,7 +6,6 @@
 #include <charconv>
 #include <chrono>
 #include <iterator>
-#include <limits>
 #include <set>
 #include <stdexcept>
 
@@ -110,10 +109,10 @@ std::optional<std::uint32_t> read_timestamp(Table& table) {
     const chr::sys_days day = chr::year(time.date.year) / time.date.month / time.date.day;
     const chr::sys_seconds moment = day + chr::hours(time.time.hour) + chr::minutes(time.time.minute) +
                                     chr::seconds(time.time.second) - chr::minutes(time.offset->minutes);
-    const std::int64_t seconds = moment.time_since_epoch().count();
-    if (time.time.nanosecond != 0 || seconds < 0 || seconds > std::numeric_limits<std::uint32_t>::max())
+    const auto timestamp = find_timestamp(moment);
+    if (time.time.nanosecond != 0 || !timestamp)
         table.fail(node->source(), "timestamp is a whole second of the years 1970 to 2106");
-    return static_cast<std::uint32_t>(seconds);
+    return timestamp;
 }
 
 CertificateSignature read_certificate_signature(Table& table) {

@@ -50,6 +50,12 @@ std::string encode_manifest(const Manifest& manifest);
 /// Gives the certificate for a path of a manifest; throws when there is none.
 using CertificateLoader = std::function<sast::Certificate(const std::string& path)>;
 
+/// A manifest, and what finds the files that it names.
+struct LoadedManifest {
+    Manifest manifest;
+    CertificateLoader load;
+};
+
 /// The draft of the list that MANIFEST describes, signed by the holder of SIGNER at TIMESTAMP. Throws what
 /// LOAD throws, or Error with Errc::Unencodable.
 ListDraft make_draft(const Manifest& manifest, const CertificateLoader& load, const sast::Certificate& signer,

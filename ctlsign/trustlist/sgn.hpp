@@ -1,10 +1,13 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <string>
 #include <variant>
 
 #include <ctlsign/trustlist/decode.hpp>
 #include <ctlsign/trustlist/encode.hpp>
+#include <ctlsign/trustlist/names.hpp>
 #include <ctlsign/trustlist/verify.hpp>
 #include <sast/signer.hpp>
 
@@ -31,6 +34,11 @@ SgnFile decode_unsigned_sgn(ByteView octets);
 std::variant<TrustList, SgnFile> decode_any(Bytes octets);
 /// The inverse of decode_sgn, from the elements.
 Bytes encode(const SgnFile& file);
+
+/// The header of a .sgn file that the holder of SIGNER signs: FILENAME is what phones ask for (".sgn"
+/// included), TIMESTAMP in Unix seconds.
+HeaderDraft make_sgn_header(const sast::Certificate& signer, std::string filename, Digest digest,
+                            NameStyle style, Layout layout, std::uint32_t timestamp);
 
 /// PAYLOAD behind a signed header, verified with the signer's certificate. HEADER names the file (".sgn"
 /// included) and the signer; its version is taken as it stands (kSgnVersion). Throws as sign_list does.

@@ -74,6 +74,19 @@ Bytes sign_list(const ListDraft& draft, sast::Signer& signer) {
     return file;
 }
 
+HeaderDraft make_sgn_header(const sast::Certificate& signer, std::string filename, Digest digest,
+                            NameStyle style, Layout layout, std::uint32_t timestamp) {
+    HeaderDraft header;
+    header.version = kSgnVersion;
+    header.signer = make_signer_id(signer, style);
+    header.digest = digest;
+    header.key_bits = signer.key_bits();
+    header.filename = std::move(filename);
+    header.timestamp = timestamp;
+    header.layout = layout;
+    return header;
+}
+
 Bytes sign_payload(const HeaderDraft& header, ByteView payload, sast::Signer& signer) {
     const sast::Signer::Facts& facts = signer.facts();
     const std::span certificate(&facts.certificate, 1);

@@ -72,8 +72,14 @@ std::string format_utc(std::int64_t seconds) {
 std::optional<std::uint32_t> find_timestamp(std::string_view text) noexcept {
     const auto plain = digits(text);
     const auto seconds = plain ? plain : rfc3339(text);
-    if (!seconds || *seconds < 0 || *seconds > std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
-    return static_cast<std::uint32_t>(*seconds);
+    if (!seconds) return std::nullopt;
+    return find_timestamp(std::chrono::sys_seconds(std::chrono::seconds(*seconds)));
+}
+
+std::optional<std::uint32_t> find_timestamp(std::chrono::sys_seconds time) noexcept {
+    const auto seconds = time.time_since_epoch().count();
+    if (seconds < 0 || seconds > std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
+    return static_cast<std::uint32_t>(seconds);
 }
 
 std::optional<Bytes> find_address(const std::string& text) {

@@ -81,6 +81,9 @@ struct Verdict {
     std::optional<std::size_t> record{};       ///< the signer's record there, or in the file, counted from 0
     std::optional<std::size_t> certificate{};  ///< which certificate given is the signer's, counted from 0
     std::vector<Warning> warnings{};
+
+    /// Signed with a key that the caller trusts, not only with one that the file itself brings.
+    bool trusted() const noexcept { return outcome == Outcome::Verified && basis != Basis::FileItself; }
 };
 /// One line: what was decided, by which rule, and on what basis. Counts from 1.
 std::string to_text(const Verdict& verdict);

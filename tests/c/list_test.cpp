@@ -170,7 +170,7 @@ TEST_F(CList, VerifiesAgainstWhatIsTrusted) {
     auto info = verify(nullptr);
     EXPECT_EQ(info.outcome, CTLSIGN_OUTCOME_VERIFIED);
     EXPECT_EQ(info.basis, CTLSIGN_BASIS_FILE_ITSELF);
-    EXPECT_EQ(info.accepted, 0) << "a file that vouches for itself proves nothing";
+    EXPECT_EQ(info.trusted, 0) << "a file that vouches for itself proves nothing";
     EXPECT_EQ(info.record, 4);
     EXPECT_EQ(info.list, -1);
     EXPECT_STREQ(info.rule, "signature-fits");
@@ -180,13 +180,13 @@ TEST_F(CList, VerifiesAgainstWhatIsTrusted) {
     const std::string stranger = read_text(kPublisher + ".pem");
     ok(ctlsign_anchors_add_certificates(anchors, to_view(as_bytes(stranger)), &error));
     info = verify(anchors);
-    EXPECT_EQ(info.accepted, 0);
+    EXPECT_EQ(info.trusted, 0);
     EXPECT_EQ(info.outcome, CTLSIGN_OUTCOME_REFUSED);
     EXPECT_STREQ(info.rule, "signer-unknown");
 
     ok(ctlsign_anchors_add_list(anchors, file, &error));
     info = verify(anchors);
-    EXPECT_EQ(info.accepted, 1);
+    EXPECT_EQ(info.trusted, 1);
     EXPECT_EQ(info.basis, CTLSIGN_BASIS_INSTALLED_LIST);
     EXPECT_EQ(info.list, 0);
     EXPECT_EQ(info.record, 4);
@@ -242,7 +242,7 @@ TEST_F(CList, SignsVerifiesAndStripsSgnFiles) {
     ok(ctlsign_anchors_open(anchors.out(), &error));
     const std::string certificate = read_text(kPublisher + ".pem");
     ok(ctlsign_anchors_add_certificates(anchors, to_view(as_bytes(certificate)), &error));
-    EXPECT_EQ(verify(anchors).accepted, 1);
+    EXPECT_EQ(verify(anchors).trusted, 1);
     EXPECT_EQ(ctlsign_anchors_add_list(anchors, file, &error), CTLSIGN_STATUS_ARGUMENT);
 
     options.layout = 2;

@@ -1,16 +1,12 @@
 """The Python package from the build tree, with virtual tokens. CTest says where both are (PYTHONPATH, CTLSIGN_PROGRAM)."""
 
 import gc
-import os
 from pathlib import Path
 
 import ctlsign
 import pytest
 
 pytest_plugins = ["ctlsign_virtual_token"]
-
-# A sanitizer's library is loaded before an interpreter that is not instrumented; the program has its own.
-FOR_PYTHON = {name: value for name, value in [("LD_PRELOAD", os.environ.pop("LD_PRELOAD", ""))] if value}
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 KRAKOW, OPEN_TOOLS = DATA / "krakow", DATA / "open-tools"

@@ -29,7 +29,9 @@ def test_every_list(path):
     for record in trust_list.records:
         assert all(octets[e.position] == e.tag and e.value in record.octets for e in record.elements)
     assert [element.name for element in trust_list.header][0] == "VERSION"
-    assert bool(ctlsign.verify(trust_list))
+    verdict = ctlsign.verify(trust_list)
+    assert verdict.outcome is ctlsign.Outcome.VERIFIED and not verdict.trusted
+    assert not verdict, "a file that vouches for itself proves nothing"
 
 
 @pytest.mark.parametrize("path", sorted(EXPECTED.glob("*.txt")), ids=lambda path: path.name)
@@ -85,7 +87,7 @@ def test_verdicts():
     octets = (KRAKOW / "CTLFile-tokens.tlv").read_bytes()
     trust_list = ctlsign.TrustList.decode(octets)
     itself = ctlsign.verify(trust_list)
-    assert itself and itself.outcome is ctlsign.Outcome.VERIFIED and itself.basis is ctlsign.Basis.FILE_ITSELF
+    assert not itself and itself.outcome is ctlsign.Outcome.VERIFIED and itself.basis is ctlsign.Basis.FILE_ITSELF
     assert itself.rule is ctlsign.Rule.SIGNATURE_FITS and itself.record is not None
     assert "SAST-ADN008580ef" in itself.signer.name and itself.signer.serial == trust_list.signer_serial
     assert itself.signer.issuer == trust_list.signer_issuer

@@ -1,12 +1,11 @@
 """Modules, tokens and identities, without login."""
 
-import os
 import subprocess
 import sys
 
 import ctlsign
 import pytest
-from conftest import FOR_PYTHON, KRAKOW, TOKEN, error_of
+from conftest import KRAKOW, TOKEN, error_of
 
 
 def test_a_token_says_who_it_is(etoken, modules):
@@ -82,7 +81,7 @@ def test_configured_modules(etoken):
     """p11-kit's own; those that do not start warn. In a process of its own, since they are not ours."""
     done = subprocess.run([sys.executable, "-W", "always", "-c",
                            "import ctlsign; print(all(isinstance(m, ctlsign.Module) for m in ctlsign.open_modules()))"],
-                          capture_output=True, text=True, check=True, env=os.environ | FOR_PYTHON)
+                          capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"
 
 

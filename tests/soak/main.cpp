@@ -35,13 +35,6 @@
 #include <tests/support/process_state.hpp>
 #include <tests/support/temporary_folder.hpp>
 
-// SoftHSM2 calls gmtime() for the time of each CK_TOKEN_INFO. Two tokens are two copies of it, and share
-// libc's answer; nobody reads that time.
-extern "C" const char* __tsan_default_suppressions();   // NOLINT: its name
-extern "C" const char* __tsan_default_suppressions() {  // NOLINT
-    return "race:^gmtime$";
-}
-
 namespace ctlsign::testing::soak {
 namespace {
 
