@@ -166,14 +166,15 @@ void TokenSigner::replace_session() {
 }
 
 Bytes TokenSigner::sign_with(pkcs11::SignatureStep step, Digest digest, ByteView message) {
-    const Bytes encoded = step.input == pkcs11::InputForm::Message
-                              ? Bytes{}
-                              : pkcs11::encode_input(step, digest, message, facts_.signature_length);
-    const ByteView input = step.input == pkcs11::InputForm::Message ? message : ByteView(encoded);
+    if (step.input == pkcs11::InputForm::Message) return sign_input(step.mechanism, message);
+    return sign_input(step.mechanism, pkcs11::encode_input(step, digest, message, facts_.signature_length));
+}
+
+Bytes TokenSigner::sign_input(pkcs11::Mechanism mechanism, ByteView input) {
     const auto attempt = [&](const std::optional<pkcs11::ContextLogin>& context) {
         // Others who use it meanwhile would make it fail.
         const auto alone = quirks_.one_operation_at_a_time ? login_.hold() : pkcs11::TokenLock::Hold();
-        return session_.sign(step.mechanism, key_->handle, input, facts_.signature_length, context);
+        return session_.sign(mechanism, key_->handle, input, facts_.signature_length, context);
     };
     if (!key_->always_authenticate) {
         try {
@@ -228,6 +229,27 @@ Bytes TokenSigner::sign(Digest digest, ByteView message) {
                     "nothing was written; check the token before it is used again: ctlsign token doctor");
     }
     return signature;
+}
+
+static pkcs11::Mechanism mechanism_for(pkcs11::InputForm form) noexcept {
+    return form == pkcs11::InputForm::DigestInfo ? pkcs11::Mechanism::RsaPkcs : pkcs11::Mechanism::RsaX509;
+}
+
+bool TokenSigner::takes(pkcs11::InputForm form) const noexcept {
+    const auto offer = std::ranges::find(offers_, mechanism_for(form), &pkcs11::MechanismInfo::mechanism);
+    return form != pkcs11::InputForm::Message && offer != offers_.end() && offer->can_sign;
+}
+
+Bytes TokenSigner::sign_encoded(pkcs11::InputForm form, ByteView input) {
+    if (!takes(form)) {
+        throw Error(pkcs11::Errc::NoMechanism, "signing what was encoded here", identity_.token.text(),
+                    "it has not " + to_text(mechanism_for(form)));
+    }
+    return with_recovery([&] {
+        open_key();
+        if (session_.spent()) replace_session();
+        return sign_input(mechanism_for(form), input);
+    });
 }
 
 }  // namespace ctlsign::sast

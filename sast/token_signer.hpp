@@ -29,6 +29,12 @@ class TokenSigner final : public Signer {
     void unlock();
     Bytes sign(Digest digest, ByteView message) override;
 
+    /// Whether the token takes input of this FORM, from what it tells without login.
+    bool takes(pkcs11::InputForm form) const noexcept;
+    /// For a library that encodes by itself, such as OpenSSL: INPUT is a DigestInfo or a padded block. The
+    /// signature is not verified. Throws Errc::NoMechanism unless the token takes FORM.
+    Bytes sign_encoded(pkcs11::InputForm form, ByteView input);
+
   private:
     struct Key {
         pkcs11::ObjectHandle handle{};
@@ -45,6 +51,7 @@ class TokenSigner final : public Signer {
     void plan_steps(Digest digest);
     Bytes sign_by_plan(Digest digest, ByteView message);
     Bytes sign_with(pkcs11::SignatureStep step, Digest digest, ByteView message);
+    Bytes sign_input(pkcs11::Mechanism mechanism, ByteView input);
 
     Identity identity_;
     Facts facts_;

@@ -1,5 +1,10 @@
+// libp11's keys are those of OpenSSL 1.1.
+#define OPENSSL_SUPPRESS_DEPRECATED  // NOLINT(readability-identifier-naming)
 #include <dlfcn.h>
 #include <libp11.h>
+#include <openssl/ec.h>
+#include <openssl/evp.h>
+#include <openssl/rsa.h>
 
 #include <algorithm>
 #include <mutex>
@@ -12,27 +17,45 @@
 
 namespace ctlsign::openssl {
 
-struct TokenKey::Libp11 {
-    struct Slots {
-        PKCS11_SLOT* list = nullptr;
-        unsigned count = 0;
-    };
-    std::unique_ptr<PKCS11_CTX, decltype(&PKCS11_CTX_free)> context{PKCS11_CTX_new(), &PKCS11_CTX_free};
-    Slots slots;
-    std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key{nullptr, &EVP_PKEY_free};
-    bool loaded = false;
+namespace {
 
-    Libp11() = default;
-    Libp11(const Libp11&) = delete;
-    Libp11& operator=(const Libp11&) = delete;
-    ~Libp11() {
-        key.reset();
-        if (slots.list != nullptr) PKCS11_release_all_slots(context.get(), slots.list, slots.count);
+// What a key of libp11's works with, in the order in which it is made.
+struct Owned {
+    explicit Owned(pkcs11::Session open) : session(std::move(open)) {}
+    ~Owned() {
+        if (list != nullptr) PKCS11_release_all_slots(context.get(), list, count);
         if (loaded) PKCS11_CTX_unload(context.get());
     }
+    Owned(const Owned&) = delete;
+    Owned& operator=(const Owned&) = delete;
+
+    pkcs11::Session session;
+    std::unique_ptr<PKCS11_CTX, decltype(&PKCS11_CTX_free)> context{PKCS11_CTX_new(), &PKCS11_CTX_free};
+    PKCS11_SLOT* list = nullptr;
+    unsigned count = 0;
+    bool loaded = false;
 };
 
-namespace {
+// Where an EVP_PKEY keeps it: OpenSSL calls back when the key's last holder lets go.
+int owner_index() {
+    static const int index = CRYPTO_get_ex_new_index(
+        CRYPTO_EX_INDEX_EVP_PKEY, 0, nullptr, nullptr, nullptr,
+        [](void* /*key*/, void* owned, CRYPTO_EX_DATA* /*data*/, int /*index*/, long /*argument*/,
+           void* /*pointer*/) { delete static_cast<Owned*>(owned); });
+    return index;
+}
+
+// Another EVP_PKEY for the same key. libp11 holds its own one until its slots are released: were that to own
+// the slots, neither would ever go.
+KeyPtr share(EVP_PKEY* key) {
+    KeyPtr shared(EVP_PKEY_new());
+    const bool is_rsa = EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA;
+    if (!shared ||
+        (is_rsa ? EVP_PKEY_set1_RSA(shared.get(), const_cast<RSA*>(EVP_PKEY_get0_RSA(key)))
+                : EVP_PKEY_set1_EC_KEY(shared.get(), const_cast<EC_KEY*>(EVP_PKEY_get0_EC_KEY(key)))) != 1)
+        throw std::bad_alloc();
+    return shared;
+}
 
 constexpr std::string_view kForwardModule = "libctlsign-forward.so";
 
@@ -71,39 +94,36 @@ void load_forwarded(PKCS11_CTX* context, const pkcs11::Token& token) {
 
 }  // namespace
 
-TokenKey::TokenKey(pkcs11::Session session, ByteView key_id)
-    : session_(std::move(session)), libp11_(std::make_unique<Libp11>()) {
-    Libp11& p11 = *libp11_;
-    if (!p11.context) throw std::bad_alloc();
-    load_forwarded(p11.context.get(), token());
-    p11.loaded = true;
-    if (PKCS11_enumerate_slots(p11.context.get(), &p11.slots.list, &p11.slots.count) != 0)
-        fail("PKCS11_enumerate_slots", token());
-    const std::span slots(p11.slots.list, p11.slots.count);
+TokenKey::TokenKey(pkcs11::Session session, ByteView key_id) : token_(session.token()) {
+    auto owned = std::make_unique<Owned>(std::move(session));
+    if (!owned->context) throw std::bad_alloc();
+    load_forwarded(owned->context.get(), token_);
+    owned->loaded = true;
+    if (PKCS11_enumerate_slots(owned->context.get(), &owned->list, &owned->count) != 0)
+        fail("PKCS11_enumerate_slots", token_);
+    const std::span slots(owned->list, owned->count);
     const auto slot = std::ranges::find_if(slots, [&](PKCS11_SLOT& candidate) {
-        return PKCS11_get_slotid_from_slot(&candidate) == static_cast<unsigned long>(token().slot());
+        return PKCS11_get_slotid_from_slot(&candidate) == static_cast<unsigned long>(token_.slot());
     });
-    if (slot == slots.end() || slot->token == nullptr) fail("PKCS11_enumerate_slots", token());
+    if (slot == slots.end() || slot->token == nullptr) fail("PKCS11_enumerate_slots", token_);
     PKCS11_KEY* list = nullptr;
     unsigned count = 0;
-    if (PKCS11_enumerate_keys(slot->token, &list, &count) != 0) fail("PKCS11_enumerate_keys", token());
+    if (PKCS11_enumerate_keys(slot->token, &list, &count) != 0) fail("PKCS11_enumerate_keys", token_);
     const std::span keys(list, count);
     const auto key = std::ranges::find_if(keys, [&](const PKCS11_KEY& candidate) {
         return equal(ByteView(candidate.id, candidate.id_len), key_id);
     });
-    if (key == keys.end()) {
-        throw Error(sast::Errc::NoKey, "finding the private key", token().text(), "id " + to_hex(key_id));
-    }
-    p11.key.reset(PKCS11_get_private_key(&*key));
-    if (!p11.key) fail("PKCS11_get_private_key", token());
+    if (key == keys.end())
+        throw Error(sast::Errc::NoKey, "finding the private key", token_.text(), "id " + to_hex(key_id));
+    const KeyPtr libp11s(PKCS11_get_private_key(&*key));
+    if (!libp11s) fail("PKCS11_get_private_key", token_);
+    key_ = share(libp11s.get());
+    if (EVP_PKEY_set_ex_data(key_.get(), owner_index(), owned.get()) != 1) throw std::bad_alloc();
+    static_cast<void>(owned.release());
 }
 
-TokenKey::TokenKey(TokenKey&&) noexcept = default;
-TokenKey& TokenKey::operator=(TokenKey&&) noexcept = default;
-TokenKey::~TokenKey() = default;
-
-evp_pkey_st* TokenKey::get() const noexcept {
-    return libp11_->key.get();
+void FreeKey::operator()(evp_pkey_st* key) const noexcept {
+    EVP_PKEY_free(key);
 }
 
 }  // namespace ctlsign::openssl

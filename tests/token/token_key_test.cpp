@@ -10,6 +10,7 @@
 #include <sast/public_key.hpp>
 #include <sast/subject.hpp>
 #include <sast/token_signer.hpp>
+#include <softhsm-profiles/gtest/virtual_token.hpp>
 #include <tests/support/golden.hpp>
 #include <tests/support/soft_tokens.hpp>
 
@@ -58,17 +59,49 @@ TEST(TokenKey, HoldsModuleAndSession) {
     SoftTokens tokens;
     tokens.add("A", "plain-softhsm", kToken);
     auto module = tokens.open();
-    const auto identity = sast::choose_identity(module->tokens().at(0), std::nullopt, std::nullopt);
-    auto key = std::make_unique<TokenKey>(logged_in(identity.token, tokens.pin()), identity.key_id);
+    const std::weak_ptr<pkcs11::Module> known = module;
+    auto identity = std::optional(sast::choose_identity(module->tokens().at(0), std::nullopt, std::nullopt));
+    auto key = std::make_unique<TokenKey>(logged_in(identity->token, tokens.pin()), identity->key_id);
     module.reset();
+    identity.reset();
     const Bytes request = make_certificate_request(
         *key, "CN=SAST-ADN008580ef,OU=IPCBU,O=Cisco Systems\\, Inc.", Digest::Sha256);
+    ASSERT_EQ(EVP_PKEY_up_ref(key->get()), 1);
+    KeyPtr held(key->get());  // as SSL_CTX_use_PrivateKey does
     key.reset();
+    EXPECT_FALSE(known.expired());
+    const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
+    Bytes signature(256);
+    std::size_t size = signature.size();
+    ASSERT_EQ(EVP_DigestSignInit(context.get(), nullptr, EVP_sha256(), nullptr, held.get()), 1);
+    EXPECT_EQ(EVP_DigestSign(context.get(), signature.data(), &size, request.data(), request.size()), 1);
+    held.reset();
+    EVP_MD_CTX_reset(context.get());
+    EXPECT_TRUE(known.expired()) << "the last holder let go";
     const unsigned char* at = request.data();
     const std::unique_ptr<X509_REQ, decltype(&X509_REQ_free)> decoded(
         d2i_X509_REQ(nullptr, &at, static_cast<long>(request.size())), &X509_REQ_free);
     ASSERT_TRUE(decoded);
     EXPECT_EQ(X509_REQ_verify(decoded.get(), X509_REQ_get0_pubkey(decoded.get())), 1);
+}
+
+TEST(TokenKey, EndsWhenItsTokenIsPulledAndAnotherOneServes) {
+    testing::VirtualToken token("plain-softhsm", "A");
+    const auto module = pkcs11::Module::open(testing::VirtualToken::module());
+    const auto make = [&] {
+        const auto identity = sast::choose_identity(module->tokens().at(0), std::nullopt, std::nullopt);
+        return TokenKey(logged_in(identity.token, token.pin()), identity.key_id);
+    };
+    const auto request = [](const TokenKey& key) {
+        return make_certificate_request(key, "CN=A", Digest::Sha256);
+    };
+    const TokenKey before = make();
+    EXPECT_FALSE(request(before).empty());
+    token.unplug();
+    EXPECT_THROW((void)request(before), Error);
+    token.plug();
+    EXPECT_THROW((void)request(before), Error);
+    EXPECT_FALSE(request(make()).empty());
 }
 
 TEST(TokenKey, AnotherIdIsNoKey) {
