@@ -1,6 +1,6 @@
-// usage: contract_matrix [--table FILE]   every cell of the matrix, each in a process of its own; prints the
-// table
-//        contract_matrix COLUMN ROW        one cell, in this process
+// usage: contract_matrix [--all] [--table FILE]   every cell of the matrix, each in a process of its own;
+// prints the table. --all: with the columns of the long run
+//        contract_matrix COLUMN ROW                one cell, in this process
 // Exit code 1 when a cell fails. Run by tests/pcsc/with_pcscd.
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -14,9 +14,11 @@
 #include <exception>
 #include <fstream>
 #include <future>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <tests/contract/token_kind.hpp>
 #include <tests/support/own_state.hpp>
@@ -83,16 +85,16 @@ Cell run_cell(const std::string& program, const Column& column, const Row& row) 
     return cell;
 }
 
-std::string render(const std::vector<std::vector<Cell>>& cells) {
+std::string render(const std::vector<Column>& columns, const std::vector<std::vector<Cell>>& cells) {
     std::string table = fmt::format("{:<30}", "");
-    for (const auto& column : columns()) table += fmt::format("{:<16}", column.name);
+    for (const auto& column : columns) table += fmt::format("{:<16}", column.name);
     table += '\n';
     std::vector<std::string> notes;
     for (std::size_t r = 0; r < rows().size(); ++r) {
         table += fmt::format("{:<30}", rows()[r].name);
-        for (std::size_t c = 0; c < columns().size(); ++c) {
+        for (std::size_t c = 0; c < columns.size(); ++c) {
             std::string verdict = cells[c][r].verdict;
-            if (const auto reason = reason_against(columns()[c], rows()[r])) {
+            if (const auto reason = reason_against(columns[c], rows()[r])) {
                 auto note = std::find(notes.begin(), notes.end(), *reason);
                 if (note == notes.end()) note = notes.insert(note, *reason);
                 verdict = fmt::format("n/a ({})", note - notes.begin() + 1);
@@ -105,10 +107,11 @@ std::string render(const std::vector<std::vector<Cell>>& cells) {
     return table;
 }
 
-int run_matrix(const std::string& program, const char* table_file) {
+int run_matrix(const std::string& program, const std::vector<Column>& columns,
+               const std::optional<std::string>& table_file) {
     // The columns side by side; the cells of one share its daemon and its readers.
     std::vector<std::future<std::vector<Cell>>> running;
-    for (const auto& column : columns()) {
+    for (const auto& column : columns) {
         running.push_back(std::async(std::launch::async, [&program, &column] {
             std::vector<Cell> cells;
             for (const auto& row : rows())
@@ -123,13 +126,13 @@ int run_matrix(const std::string& program, const char* table_file) {
         for (std::size_t r = 0; r < cells[c].size(); ++r) {
             if (!cells[c][r].failed) continue;
             failed = true;
-            fmt::print("--- {}, {}: {}\n{}\n", columns()[c].name, rows()[r].name, cells[c][r].verdict,
+            fmt::print("--- {}, {}: {}\n{}\n", columns[c].name, rows()[r].name, cells[c][r].verdict,
                        cells[c][r].output);
         }
     }
-    const std::string table = render(cells);
+    const std::string table = render(columns, cells);
     fmt::print("{}", table);
-    if (table_file != nullptr) std::ofstream(table_file) << table;
+    if (table_file) std::ofstream(*table_file) << table;
     return failed ? 1 : 0;
 }
 
@@ -159,8 +162,15 @@ int main(int argc, char** argv) try {
     const ctlsign::testing::OwnState state;
     ::testing::GTEST_FLAG(throw_on_failure) = true;
     ::testing::InitGoogleTest(&argc, argv);
-    if (argc == 3 && argv[1] != std::string("--table")) return contract::run_here(argv[1], argv[2]);
-    return contract::run_matrix(argv[0], argc == 3 ? argv[2] : nullptr);
+    const std::vector<std::string> arguments(argv + 1, argv + argc);
+    if (arguments.size() == 2 && !arguments[0].starts_with("--"))
+        return contract::run_here(arguments[0], arguments[1]);
+    auto columns = contract::columns();
+    std::optional<std::string> table_file;
+    if (std::ranges::find(arguments, "--all") == arguments.end())
+        std::erase_if(columns, [](const contract::Column& column) { return column.long_run; });
+    if (arguments.size() >= 2 && *std::prev(arguments.end(), 2) == "--table") table_file = arguments.back();
+    return contract::run_matrix(argv[0], columns, table_file);
 } catch (const std::exception& e) {
     fmt::print(stderr, "{}\n", e.what());
     return 1;

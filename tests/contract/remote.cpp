@@ -1,17 +1,11 @@
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
-#include <stdexcept>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <softhsm-profiles/softhsm_module.hpp>
+#include <tests/contract/listener.hpp>
 #include <tests/contract/token_kind.hpp>
 #include <tests/support/child_process.hpp>
 #include <tests/support/soft_tokens.hpp>
@@ -19,18 +13,6 @@
 namespace ctlsign::testing::contract {
 
 namespace {
-
-// The socket is there before anybody listens, and a client that is refused shows no tokens for ever.
-bool listens(const std::string& path) {
-    const int connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path.copy(address.sun_path, sizeof address.sun_path - 1);
-    const bool accepted =
-        connect(connection, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-    close(connection);
-    return accepted;
-}
 
 /// SoftHSM2 in a process of its own, through p11-kit's remoting.
 class Remote final : public TokenKind {
@@ -53,10 +35,7 @@ class Remote final : public TokenKind {
         server_.emplace(std::vector<std::string>{"p11-kit", "server", "--foreground", "--provider",
                                                  softhsm::find_softhsm_module(), "--name", socket_,
                                                  "pkcs11:"});
-        for (int i = 0; !listens(socket_); ++i) {
-            if (i == 3000) throw std::runtime_error("p11-kit server does not start");
-            std::this_thread::sleep_for(std::chrono::milliseconds(10));
-        }
+        wait_for_listener(socket_);
     }
 
     SoftTokens tokens_;

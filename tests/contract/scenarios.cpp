@@ -98,8 +98,7 @@ struct Desk {
 
 // By the certificate that the kind was provisioned with, whatever the token shows.
 void expect_good(const TokenKind& kind, TokenSigner& signer, Digest digest = Digest::Sha1) {
-    const auto certificate = load_certificate(std::string(kind.key_name()) + ".pem");
-    auto key = sast::PublicKey::from_spki(certificate.spki_der());
+    auto key = sast::PublicKey::from_spki(kind.certificate().spki_der());
     EXPECT_TRUE(key.verify(digest, {{kMessage}}, signer.sign(digest, kMessage))) << to_text(digest);
 }
 
@@ -169,7 +168,7 @@ const auto kGone = AnyOf(Recovery::token_gone, Recovery::session_lost, Recovery:
 void sign(TokenKind& kind) {
     Desk desk(kind);
     TokenSigner signer = desk.signer();
-    EXPECT_EQ(signer.facts().certificate, load_certificate(std::string(kind.key_name()) + ".pem"));
+    EXPECT_EQ(signer.facts().certificate, kind.certificate());
     for (int i = 0; i < 3; ++i) expect_good(kind, signer);
     EXPECT_EQ(desk.pins.asked, 1);
 }

@@ -14,7 +14,9 @@
 
 #include <pkcs11/module.hpp>
 #include <pkcs11/session.hpp>
+#include <sast/certificate.hpp>
 #include <sast/identity.hpp>
+#include <tests/support/certificates.hpp>
 #include <tests/support/process_state.hpp>
 
 namespace ctlsign::testing::contract {
@@ -42,6 +44,9 @@ class TokenKind {
     /// The key and certificate of a token: NAME.key and NAME.pem under tests/data.
     virtual const char* key_name() const { return "krakow/tokens/SAST-ADN008580ef"; }
     virtual const char* other_key_name() const { return "krakow/tokens/SAST-ADN0054f509"; }
+    virtual sast::Certificate certificate() const {
+        return load_certificate(std::string(key_name()) + ".pem");
+    }
 
     /// Makes the token and puts it in.
     virtual void provision() = 0;
@@ -85,6 +90,8 @@ std::unique_ptr<TokenKind> make_softhsm();
 std::unique_ptr<TokenKind> make_opensc();
 std::unique_ptr<TokenKind> make_nss();
 std::unique_ptr<TokenKind> make_remote();
+std::unique_ptr<TokenKind> make_tpm();
+std::unique_ptr<TokenKind> make_opencryptoki();
 /// With keys of 1024 bits, or of 2048 where the profile knows no shorter ones.
 std::unique_ptr<TokenKind> make_virtual(const char* profile);
 
@@ -93,6 +100,7 @@ struct Column {
     const char* name;
     std::unique_ptr<TokenKind> (*make)();
     std::map<Ability, const char*> lacks;  ///< and why
+    bool long_run = false;                 ///< it needs what only the long run installs
 };
 
 /// A row of the matrix: the scenario fails by an exception.
