@@ -23,6 +23,8 @@ std::string_view advice_for(std::error_code code) noexcept {
 
 namespace {
 
+constexpr std::size_t kUsualRoom = 2048;  // a certificate's
+
 std::vector<CK_ATTRIBUTE> native(const Template& attributes) {
     std::vector<CK_ATTRIBUTE> list;
     list.reserve(attributes.entries().size());
@@ -273,20 +275,29 @@ std::vector<ObjectHandle> Session::find_objects(const Template& wanted, std::siz
 std::optional<Bytes> Session::read_attribute(ObjectHandle object, unsigned long type) const {
     auto& state = live_state();
     CK_ATTRIBUTE attribute{type, nullptr, 0};
-    for (Bytes value;;) {
-        const CK_RV rv =
-            state.try_call(&CK_FUNCTION_LIST::C_GetAttributeValue, static_cast<CK_SESSION_HANDLE>(handle_),
-                           static_cast<CK_OBJECT_HANDLE>(object), &attribute, static_cast<CK_ULONG>(1));
-        if (rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_SENSITIVE) return std::nullopt;
-        state.check(rv, "C_GetAttributeValue", token_.text());
-        if (attribute.ulValueLen == CK_UNAVAILABLE_INFORMATION) return std::nullopt;
-        if (attribute.pValue != nullptr || attribute.ulValueLen == 0) {
+    const auto get_into = [&](Bytes& value) {
+        attribute.pValue = value.empty() ? nullptr : value.data();
+        attribute.ulValueLen = value.size();
+        return state.try_call(&CK_FUNCTION_LIST::C_GetAttributeValue, static_cast<CK_SESSION_HANDLE>(handle_),
+                              static_cast<CK_OBJECT_HANDLE>(object), &attribute, static_cast<CK_ULONG>(1));
+    };
+    // With room enough for most there is one call instead of two; and through p11-kit 0.24 the length of
+    // CKA_ALLOWED_MECHANISMS alone cannot be read.
+    Bytes value(kUsualRoom);
+    CK_RV rv = get_into(value);
+    if (rv == CKR_BUFFER_TOO_SMALL) {
+        value.clear();
+        rv = get_into(value);
+        if (rv == CKR_OK && attribute.ulValueLen != CK_UNAVAILABLE_INFORMATION) {
             value.resize(attribute.ulValueLen);
-            return value;
+            rv = get_into(value);
         }
-        value.resize(attribute.ulValueLen);
-        attribute.pValue = value.data();
     }
+    if (rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_SENSITIVE) return std::nullopt;
+    state.check(rv, "C_GetAttributeValue", token_.text());
+    if (attribute.ulValueLen == CK_UNAVAILABLE_INFORMATION) return std::nullopt;
+    value.resize(attribute.ulValueLen);
+    return value;
 }
 
 ObjectHandle Session::create_object(const Template& attributes) {

@@ -11,8 +11,6 @@ constexpr const char* kNssNeverLocks = "softokn never locks a PIN";
 constexpr const char* kAlwaysIn = "a token in a folder is always in; removing the folder is no removal";
 constexpr const char* kNeedsParameters =
     "p11-kit's process has no way to give softokn the parameters it needs";
-constexpr const char* kLengthIsLost =
-    "p11-kit 0.24 cannot transport the length of CKA_ALLOWED_MECHANISMS, which its keys have";
 constexpr const char* kTpmTellsNoTries = "tpm2-pkcs11 shows no PIN flags, and a TPM's tries are its own";
 constexpr const char* kNoDaemon = "no daemon stands between the module and the token";
 #ifdef CTLSIGN_INSTRUMENTED
@@ -54,10 +52,7 @@ const std::vector<Column>& columns() {
           {HasTwoReaders, kAlwaysIn}}},
         {"tpm2-pkcs11",
          make_tpm,
-         {{CountsTries, kTpmTellsNoTries},
-          {CanBePulled, kAlwaysIn},
-          {HasTwoReaders, kAlwaysIn},
-          {CanBeApart, kLengthIsLost}},
+         {{CountsTries, kTpmTellsNoTries}, {CanBePulled, kAlwaysIn}, {HasTwoReaders, kAlwaysIn}},
          /*long_run=*/true},
         {"opencryptoki",
          make_opencryptoki,
