@@ -188,7 +188,8 @@ bool learn_key(const pkcs11::Token& token, pkcs11::Session& session, sast::Token
 Learned learn_profile(const pkcs11::Token& token, sast::TokenLogin* login) {
     Learned learned;
     Profile& profile = learned.profile;
-    learned.unknown = {"slot-id-changes", "settle-milliseconds"};  // they need hands
+    // They need hands, or a module that nobody has asked yet.
+    learned.unknown = {"slot-id-changes", "settle-milliseconds", "spurious-first-event"};
     profile.description = "learned from " + token.info().manufacturer + " " + token.info().model;
     profile.key.subject = "CN={name}";
     learn_token(token, profile.token);

@@ -165,10 +165,10 @@ Profile read_profile(const toml::table& table, std::string_view name) {
     key.read("allowed-mechanisms", profile.key.allowed_mechanisms);
     key.read("always-authenticate", profile.key.always_authenticate);
 
-    const Section behaviour(
-        root.sub_table("behaviour"), name,
-        {"settle-milliseconds", "busy-after-close-milliseconds", "latency-milliseconds",
-         "certificates-hidden", "one-operation-at-a-time", "no-sign-final", "no-combined-sha1"});
+    const Section behaviour(root.sub_table("behaviour"), name,
+                            {"settle-milliseconds", "busy-after-close-milliseconds", "latency-milliseconds",
+                             "certificates-hidden", "one-operation-at-a-time", "no-sign-final",
+                             "no-combined-sha1", "spurious-first-event"});
     behaviour.read("settle-milliseconds", profile.behaviour.settle);
     behaviour.read("busy-after-close-milliseconds", profile.behaviour.busy_after_close);
     behaviour.read("latency-milliseconds", profile.behaviour.latency);
@@ -176,6 +176,7 @@ Profile read_profile(const toml::table& table, std::string_view name) {
     behaviour.read("one-operation-at-a-time", profile.behaviour.one_operation_at_a_time);
     behaviour.read("no-sign-final", profile.behaviour.no_sign_final);
     behaviour.read("no-combined-sha1", profile.behaviour.no_combined_sha1);
+    behaviour.read("spurious-first-event", profile.behaviour.spurious_first_event);
 
     for (const std::string* text : {&profile.pin.user, &profile.pin.security_officer}) {
         if (text->size() < profile.pin.minimum_length || text->size() > profile.pin.maximum_length) {

@@ -47,7 +47,8 @@ struct Profile {
         bool certificates_hidden = false;               ///< until login
         bool one_operation_at_a_time = false;
         bool no_sign_final = false;
-        bool no_combined_sha1 = false;  ///< CKM_SHA1_RSA_PKCS answers CKR_ARGUMENTS_BAD
+        bool no_combined_sha1 = false;      ///< CKM_SHA1_RSA_PKCS answers CKR_ARGUMENTS_BAD
+        bool spurious_first_event = false;  ///< the module tells of a slot in which nothing has changed
     };
 
     std::string name;

@@ -60,7 +60,8 @@ std::string encode_profile(const Profile& profile) {
                      {"certificates-hidden", profile.behaviour.certificates_hidden},
                      {"one-operation-at-a-time", profile.behaviour.one_operation_at_a_time},
                      {"no-sign-final", profile.behaviour.no_sign_final},
-                     {"no-combined-sha1", profile.behaviour.no_combined_sha1}}}};
+                     {"no-combined-sha1", profile.behaviour.no_combined_sha1},
+                     {"spurious-first-event", profile.behaviour.spurious_first_event}}}};
     std::ostringstream text;
     text << document << '\n';
     return text.str();

@@ -44,10 +44,12 @@ Readers::Readers(fs::path folder, SoftHsmPool& pool) : folder_(std::move(folder)
     everything.everything = true;
     look(everything, none);
     events_.clear();
+    if (spurious_first_event_ && !readers_.empty()) add_event(readers_.begin()->second.slot);
 }
 
 void Readers::learn(const softhsm::Profile& profile) {
     slots_ = std::max(slots_, profile.token.slots);
+    spurious_first_event_ = spurious_first_event_ || profile.behaviour.spurious_first_event;
     const CK_VERSION version{static_cast<CK_BYTE>(profile.token.cryptoki_major),
                              static_cast<CK_BYTE>(profile.token.cryptoki_minor)};
     if (std::tie(version.major, version.minor) < std::tie(version_.major, version_.minor)) version_ = version;

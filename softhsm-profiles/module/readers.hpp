@@ -65,6 +65,7 @@ class Readers {
     std::deque<CK_SLOT_ID> events_;
     unsigned slots_ = 0;  // that the vendor's module has, whether or not there are as many readers
     CK_VERSION version_{2, 40};
+    bool spurious_first_event_ = false;  // as OpenSC 0.23
 };
 
 }  // namespace ctlsign::virtual_token

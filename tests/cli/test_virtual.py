@@ -108,7 +108,7 @@ def test_learning_a_token(virtual_tokens, ctlsign, tmp_path):
     env = virtual_tokens.environment
     report = json.loads(ctlsign("virtual", "learn", "A", "-o", "kind.toml", "--pin-source", f"file:{token.pin_file}",
                                 "--json", env=env).out)
-    assert report == {"file": "kind.toml", "not-learned": ["slot-id-changes", "settle-milliseconds"]}
+    assert report == {"file": "kind.toml", "not-learned": ["slot-id-changes", "settle-milliseconds", "spurious-first-event"]}
     real = learned(ROOT / "softhsm-profiles" / "profiles" / "etoken-5110.toml")
     kind = learned(tmp_path / "kind.toml")
     assert kind["token"] == {"label": "", "serial": "", "removable": True} | real["token"] | {"slot-id-changes": False}

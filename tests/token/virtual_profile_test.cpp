@@ -247,6 +247,15 @@ TEST(VirtualProfile, NoCombinedSha1) {
     EXPECT_EQ(opened.cryptoki.sign_init(opened.session, CKM_SHA256_RSA_PKCS, opened.key), CKR_OK);
 }
 
+TEST(VirtualProfile, SpuriousFirstEvent) {
+    const VirtualToken token(profile({.behaviour = "spurious-first-event = true\n"}));
+    const Cryptoki cryptoki(VirtualToken::module());
+    CK_SLOT_ID slot = 7;
+    EXPECT_EQ(cryptoki->C_WaitForSlotEvent(CKF_DONT_BLOCK, &slot, nullptr), CKR_OK);
+    EXPECT_EQ(slot, 0U);
+    EXPECT_EQ(cryptoki->C_WaitForSlotEvent(CKF_DONT_BLOCK, &slot, nullptr), CKR_NO_EVENT);
+}
+
 TEST(VirtualProfile, LatencyOfEachSignature) {
     const VirtualToken token(profile({.behaviour = "latency-milliseconds = 120\n"}));
     const Opened opened(token);

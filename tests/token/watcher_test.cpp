@@ -35,6 +35,7 @@ class WatcherTest : public ::testing::Test {
     WatcherTest() {
         setenv("RECORD_LOG", (folder_ / "log").c_str(), 1);
         unsetenv("RECORD_FAIL");
+        setenv("XDG_RUNTIME_DIR", folder_.path().c_str(), 1);
     }
     /// The module at PATH behind the recording one, which gives ANSWERS.
     std::shared_ptr<Module> open_behind(const std::string& path, const char* answers = "") {
@@ -179,6 +180,48 @@ TEST_F(WatcherTest, TheFirstEventsAreNotBelieved) {
     }
     EXPECT_THAT(log_.lines(), IsEmpty());
 }
+
+TEST_F(WatcherTest, AFirstEventThatDidNotHappenIsNeitherPullNorPlug) {
+    auto text = softhsm::load_profile("plain-softhsm").text;
+    VirtualToken a(softhsm::decode_profile(text + "[behaviour]\nspurious-first-event = true\n", "spurious"),
+                   "A");
+    {
+        const Watcher watcher({open_behind(VirtualToken::module())}, log_.callback());
+        EXPECT_THAT(log_.take(1), ElementsAre("+A"));
+        wait_for_looks(10);
+        EXPECT_THAT(log_.lines(), IsEmpty());
+        a.unplug();
+        EXPECT_THAT(log_.take(1), ElementsAre("-A")) << "the events that follow are true";
+    }
+    EXPECT_THAT(log_.lines(), IsEmpty());
+}
+
+#ifndef CTLSIGN_INSTRUMENTED  // p11-kit's program cannot load a module that is
+
+TEST_F(WatcherTest, AnIsolatedModuleIsWatchedAsAnyOther) {
+    VirtualToken a("plain-softhsm", "A");
+    const Watcher watcher({Module::open_isolated(VirtualToken::module(), {})}, log_.callback());
+    EXPECT_THAT(log_.take(1), ElementsAre("+A"));
+    for (int i = 0; i < 3; ++i) {
+        a.unplug();
+        EXPECT_THAT(log_.take(1), ElementsAre("-A"));
+        a.plug();
+        EXPECT_THAT(log_.take(1), ElementsAre("+A"));
+    }
+    a.unplug();
+    a.plug();
+    EXPECT_THAT(log_.take(2), ElementsAre("-A", "+A")) << "out for a moment only";
+}
+
+TEST_F(WatcherTest, AnIsolatedModuleThatDiesHasNoTokens) {
+    VirtualToken a("plain-softhsm", "A");
+    const Watcher watcher({Module::open_isolated(VirtualToken::module(), {2s})}, log_.callback());
+    EXPECT_THAT(log_.take(1), ElementsAre("+A"));
+    a.fault("on C_GetSlotList crash");
+    EXPECT_THAT(log_.take(1), ElementsAre("-A"));
+}
+
+#endif
 
 TEST_F(WatcherTest, AModuleThatMustNotBeAskedForEventsIsNot) {
     const auto quirks = folder_ / "quirks.toml";
