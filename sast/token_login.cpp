@@ -13,7 +13,7 @@ using pkcs11::Session;
 namespace {
 
 bool is_rejection(const Error& error) {
-    return error.failed() == "C_Login" &&
+    return error.failed() == "C_Login" && error.code() != no_pin_set() &&
            (error.code() == Recovery::pin_wrong || error.code() == Recovery::pin_locked);
 }
 
@@ -33,6 +33,10 @@ PinRequest request_for(const Session& session, const pkcs11::PinStatus& status) 
 }
 
 }  // namespace
+
+std::error_code no_pin_set() noexcept {
+    return pkcs11::make_rv(0x102);
+}
 
 TokenLogin::TokenLogin(const pkcs11::Token& token, PinSource& pins, TokenPolicy policy)
     : pins_(pins), policy_(std::move(policy)), lock_(token) {}

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <functional>
 #include <optional>
+#include <system_error>
 
 #include <pkcs11/error.hpp>
 #include <pkcs11/pin.hpp>
@@ -12,6 +13,9 @@
 #include <sast/pin_source.hpp>
 
 namespace ctlsign::sast {
+
+/// CKR_USER_PIN_NOT_INITIALIZED: besides a token that has no PIN, a card says so that is not all the way in.
+std::error_code no_pin_set() noexcept;
 
 /// How far a token may be used.
 struct TokenPolicy {

@@ -116,7 +116,9 @@ static std::optional<pkcs11::Token> find_again(const pkcs11::Token& token) {
 
 // Whether opening the token anew may help. A module that has not noticed a pull yet reports some failure.
 bool TokenSigner::lost(const Error& error) const {
-    if (error.code() == Recovery::token_gone || error.code() == Recovery::session_lost) return true;
+    if (error.code() == Recovery::token_gone || error.code() == Recovery::session_lost ||
+        error.code() == no_pin_set())
+        return true;
     if (error.code() == Recovery::device_failed) return error.code().category() == pkcs11::rv_category();
     return error.code() == Recovery::login_needed && key_.has_value();
 }
@@ -124,7 +126,8 @@ bool TokenSigner::lost(const Error& error) const {
 // What a token answers that is not all the way in.
 static bool may_settle(const Error& error) {
     return error.code() == Recovery::token_gone || error.code() == Recovery::session_lost ||
-           error.code() == Recovery::busy || error.code() == Recovery::device_failed;
+           error.code() == Recovery::busy || error.code() == Recovery::device_failed ||
+           error.code() == no_pin_set();
 }
 
 void TokenSigner::restore(const Error& error) {
@@ -136,15 +139,20 @@ void TokenSigner::restore(const Error& error) {
         // It was dead.
     }
     const auto deadline = Clock::now() + std::max<Clock::duration>(login_.policy().wait, kNotice);
+    // One that is there is all the way in after that; and has no PIN if it still says so.
+    const auto settling = std::max<Clock::duration>(quirks_.settle, kNotice);
+    auto settled = Clock::now() + settling;
     for (bool told = false;; std::this_thread::sleep_for(kPause)) {
-        if (auto token = find_again(identity_.token)) {
+        auto token = find_again(identity_.token);
+        if (!token) settled = Clock::now() + settling;
+        if (token) {
             try {
                 session_ = pkcs11::Session::open(*token);
                 identity_.token = std::move(*token);
                 open_key();
                 return;
             } catch (const Error& e) {
-                if (!may_settle(e) || Clock::now() >= deadline) throw;
+                if (!may_settle(e) || Clock::now() >= (e.code() == no_pin_set() ? settled : deadline)) throw;
             }
         } else if (Clock::now() >= deadline) {
             const auto waited = std::chrono::ceil<std::chrono::seconds>(login_.policy().wait).count();

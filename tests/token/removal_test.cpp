@@ -108,6 +108,29 @@ TEST_F(Removal, TheWaitCanBeEndedAndTheSignerStaysUsable) {
     EXPECT_EQ(pins_->asked, 1);
 }
 
+TEST_F(Removal, ACardThatIsNotAllTheWayInYetIsWaitedFor) {
+    auto signer = make_signer();
+    sign(signer);
+    token_->unplug();
+    token_->plug();
+    token_->fault("on C_GetTokenInfo return CKR_TOKEN_NOT_RECOGNIZED");
+    token_->fault("on C_Login return CKR_USER_PIN_NOT_INITIALIZED");
+    token_->fault("on C_Login return CKR_GENERAL_ERROR");
+    token_->fault("on C_Login return CKR_USER_PIN_NOT_INITIALIZED");
+    sign(signer);
+    EXPECT_EQ(pins_->asked, 1);
+    EXPECT_EQ(tries_left(), 15U);
+}
+
+TEST_F(Removal, ATokenThatHasNoPinIsNotWaitedFor) {
+    auto signer = make_signer(60s);
+    // More often than can be tried while a card may be on its way in.
+    for (int i = 0; i < 100; ++i) token_->fault("on C_Login return CKR_USER_PIN_NOT_INITIALIZED");
+    EXPECT_EQ(try_sign(signer), Recovery::pin_locked);
+    EXPECT_THAT(message_, ::testing::HasSubstr("CKR_USER_PIN_NOT_INITIALIZED"));
+    EXPECT_EQ(told_, 0);
+}
+
 TEST_F(Removal, PulledWhileThePinIsAskedFor) {
     auto signer = make_signer();
     pins_->on_ask = [this] {
