@@ -1,13 +1,13 @@
 #include <benchmark/benchmark.h>
 #include <p11-kit/pkcs11.h>
 
-#include <algorithm>
 #include <chrono>
 #include <stdexcept>
 #include <vector>
 
 #include <sast/identity.hpp>
 #include <sast/token_signer.hpp>
+#include <tests/bench/timing.hpp>
 #include <tests/support/golden.hpp>
 #include <tests/support/soft_tokens.hpp>
 
@@ -17,6 +17,7 @@ namespace ctlsign {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using testing::median;
 
 void must(CK_RV rv) {
     if (rv != CKR_OK) throw std::runtime_error("Cryptoki answered " + std::to_string(rv));
@@ -32,12 +33,6 @@ CK_OBJECT_HANDLE find_private_key(CK_FUNCTION_LIST* p11, CK_SESSION_HANDLE sessi
     must(p11->C_FindObjectsFinal(session));
     if (count != 1) throw std::runtime_error("no private key");
     return key;
-}
-
-double median(std::vector<double>& values) {
-    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-    std::nth_element(values.begin(), middle, values.end());
-    return *middle;
 }
 
 void signer_against_bare_cryptoki(benchmark::State& state, const char* stem, const char* profile) {

@@ -2,7 +2,6 @@
 #include <p11-kit/pkcs11.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <deque>
@@ -12,6 +11,7 @@
 
 #include <softhsm-profiles/gtest/virtual_token.hpp>
 #include <softhsm-profiles/softhsm_module.hpp>
+#include <tests/bench/timing.hpp>
 #include <tests/support/cryptoki.hpp>
 
 // The module of virtual tokens against SoftHSM2 alone, on the same token, in turns, so that both meet the
@@ -21,16 +21,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using testing::Cryptoki;
+using testing::median;
 using testing::VirtualToken;
 
 double microseconds(Clock::duration time) {
     return std::chrono::duration<double, std::micro>(time).count();
-}
-
-double median(std::vector<double>& values) {
-    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-    std::nth_element(values.begin(), middle, values.end());
-    return *middle;
 }
 
 // A session that signs a digest's worth of octets.
