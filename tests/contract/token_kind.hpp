@@ -53,10 +53,14 @@ class TokenKind {
     /// As p11-kit takes it.
     virtual std::string module_path() const = 0;
     virtual std::shared_ptr<pkcs11::Module> open() { return pkcs11::Module::open(module_path()); }
-    /// The module in a process of its own, which hang() and die() are about.
+    /// In a process of its own.
+    virtual std::shared_ptr<pkcs11::Module> open_served(const pkcs11::Module::Isolation& isolation) {
+        return pkcs11::Module::open_isolated(module_path(), isolation);
+    }
+    /// The same, with the process that hang() and die() are about.
     std::shared_ptr<pkcs11::Module> open_apart(std::chrono::milliseconds deadline) {
         const auto others = children();
-        auto module = pkcs11::Module::open_isolated(module_path(), {deadline});
+        auto module = open_served({deadline});
         for (const pid_t child : children()) {
             if (std::ranges::find(others, child) == others.end()) apart_ = child;
         }
@@ -90,6 +94,7 @@ std::unique_ptr<TokenKind> make_softhsm();
 std::unique_ptr<TokenKind> make_opensc();
 std::unique_ptr<TokenKind> make_nss();
 std::unique_ptr<TokenKind> make_remote();
+std::unique_ptr<TokenKind> make_ssh();
 std::unique_ptr<TokenKind> make_tpm();
 std::unique_ptr<TokenKind> make_opencryptoki();
 /// With keys of 1024 bits, or of 2048 where the profile knows no shorter ones.

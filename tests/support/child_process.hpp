@@ -36,6 +36,8 @@ class ChildProcess {
     ChildProcess& operator=(const ChildProcess&) = delete;
     ~ChildProcess() { kill_all(); }
 
+    pid_t process() const noexcept { return process_; }
+
     /// Its wait status, when it has ended by itself.
     int wait() {
         int status = -1;

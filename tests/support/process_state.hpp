@@ -5,19 +5,24 @@
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <string>
 #include <vector>
 
 /// What this process holds, so that a test can see that nothing piles up.
 namespace ctlsign::testing {
 
-/// The processes that this one has started and not waited for.
-inline std::vector<pid_t> children() {
+/// The processes that PROCESS has started and not waited for.
+inline std::vector<pid_t> children_of(pid_t process) {
     std::vector<pid_t> all;
-    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    for (const auto& task :
+         std::filesystem::directory_iterator("/proc/" + std::to_string(process) + "/task")) {
         std::ifstream its(task.path() / "children");
         for (pid_t child = 0; its >> child;) all.push_back(child);
     }
     return all;
+}
+inline std::vector<pid_t> children() {
+    return children_of(getpid());
 }
 inline std::size_t count_children() {
     return children().size();
