@@ -12,6 +12,8 @@ constexpr const char* kAlwaysIn = "a token in a folder is always in; removing th
 constexpr const char* kNeedsParameters =
     "p11-kit's process has no way to give softokn the parameters it needs";
 constexpr const char* kTpmTellsNoTries = "tpm2-pkcs11 shows no PIN flags, and a TPM's tries are its own";
+constexpr const char* kTpmKeepsSessions =
+    "a TPM without a resource manager keeps the sessions of a process that was killed";
 constexpr const char* kNoDaemon = "no daemon stands between the module and the token";
 #ifdef CTLSIGN_INSTRUMENTED
 constexpr const char* kInstrumented = "p11-kit's program cannot load a module that is instrumented";
@@ -59,7 +61,10 @@ const std::vector<Column>& columns() {
          /*long_run=*/true},
         {"tpm2-pkcs11",
          make_tpm,
-         {{CountsTries, kTpmTellsNoTries}, {CanBePulled, kAlwaysIn}, {HasTwoReaders, kAlwaysIn}},
+         {{CountsTries, kTpmTellsNoTries},
+          {CanBePulled, kAlwaysIn},
+          {HasTwoReaders, kAlwaysIn},
+          {CanBeApart, kTpmKeepsSessions}},
          /*long_run=*/true},
         {"opencryptoki",
          make_opencryptoki,
