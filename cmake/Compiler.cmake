@@ -28,6 +28,10 @@ function(ctlsign_target target)
   if(type STREQUAL "EXECUTABLE")
     set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
   endif()
+  if(CTLSIGN_SANITIZE AND NOT type STREQUAL "STATIC_LIBRARY")
+    # The libraries do the work; programs and tests, with the templates of what they include, are compiled in half the time.
+    target_compile_options(${target} PRIVATE -O0)
+  endif()
 endfunction()
 
 # A library of ours: its headers are verified to compile alone, and installed beside each other.

@@ -127,7 +127,7 @@ namespace pybind11::detail {
 
 template <>
 struct type_caster<ctlsign::python::Octets> {
-    static constexpr auto name = const_name("Octets");
+    static constexpr auto name = const_name("Octets");  // NOLINT(readability-identifier-naming): pybind11's
     template <typename>
     using cast_op_type = const ctlsign::python::Octets&;
 

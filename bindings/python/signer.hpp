@@ -21,7 +21,10 @@ class OpenSigner {
           signer_(std::move(signer)),
           facts_(signer_->facts()),
           identity_(std::move(identity)) {}
-    virtual ~OpenSigner() { close(); }
+    virtual ~OpenSigner() {  // nobody's turn any more
+        const py::gil_scoped_release released;
+        signer_.reset();
+    }
     OpenSigner(const OpenSigner&) = delete;
     OpenSigner& operator=(const OpenSigner&) = delete;
 

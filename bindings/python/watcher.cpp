@@ -20,6 +20,7 @@ class EventQueue {
         : watcher_(std::in_place, std::move(modules), [this](const Watcher::Event& event) { push(event); }) {
         open().insert(this);
     }
+    // NOLINTNEXTLINE(bugprone-exception-escape): a mutex that cannot be locked is a fault of this program
     ~EventQueue() { close(); }
     EventQueue(const EventQueue&) = delete;
     EventQueue& operator=(const EventQueue&) = delete;

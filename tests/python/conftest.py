@@ -1,12 +1,16 @@
 """The Python package from the build tree, with virtual tokens. CTest says where both are (PYTHONPATH, CTLSIGN_PROGRAM)."""
 
 import gc
+import os
 from pathlib import Path
 
 import ctlsign
 import pytest
 
 pytest_plugins = ["ctlsign_virtual_token"]
+
+# Of an instrumented build: for interpreters alone. Our own programs bring theirs, other programs cannot load our module.
+RUNTIME = {"LD_PRELOAD": os.environ.pop("LD_PRELOAD")} if "LD_PRELOAD" in os.environ else {}
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 KRAKOW, OPEN_TOOLS = DATA / "krakow", DATA / "open-tools"

@@ -1,5 +1,6 @@
 """Tokens that are pulled, slow, waited for and shared: threads, Ctrl-C, and nothing left behind."""
 
+import contextlib
 import gc
 import os
 import signal
@@ -123,30 +124,16 @@ def test_python_runs_while_a_token_works(signer, virtual_tokens):
     assert counted > 10
 
 
-def test_three_threads_at_once(signer, golden):
+@pytest.mark.parametrize("each", [False, True], ids=["one signer", "a signer each"])
+def test_three_threads_at_once(signer, etoken, modules, golden, each):
     manifest = ctlsign.Manifest.load(MANIFEST)
     built = []
 
     def work():
-        for _ in range(5):
-            built.append(ctlsign.build(manifest, signer))
-
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert built == [bytes(golden)] * 15
-
-
-def test_three_threads_with_a_signer_each(etoken, modules, golden):
-    manifest = ctlsign.Manifest.load(MANIFEST)
-    built = []
-
-    def work():
-        with ctlsign.TokenSigner("T1", Pins(etoken.pin), modules=modules, wait=60) as signer:
+        own = ctlsign.TokenSigner("T1", Pins(etoken.pin), modules=modules, wait=60) if each else contextlib.nullcontext(signer)
+        with own as used:
             for _ in range(5):
-                built.append(ctlsign.build(manifest, signer))
+                built.append(ctlsign.build(manifest, used))
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(3)]
     for thread in threads:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import ctlsign
 import pytest
-from conftest import KRAKOW
+from conftest import KRAKOW, RUNTIME
 from ctlsign import enums
 
 HERE = Path(__file__).resolve().parent
@@ -24,7 +24,7 @@ def mypy(*command, cwd):
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "MYPYPATH")}
     package = str(Path(ctlsign.__file__).parents[1])
     done = subprocess.run(list(map(str, command)), cwd=cwd, capture_output=True, text=True, check=False,
-                          env=environment | {"MYPYPATH": package, "PYTHONPATH": package})
+                          env=environment | RUNTIME | {"MYPYPATH": package, "PYTHONPATH": package})
     return done.stdout + done.stderr
 
 
@@ -114,7 +114,7 @@ def test_the_example_has_fifteen_lines_and_signs(etoken, virtual_tokens, tmp_pat
     child, terminal = pty.fork()
     if child == 0:
         os.execve(sys.executable, [sys.executable, str(example), str(KRAKOW / "CTLFile-tokens.toml"), name,
-                                   str(tmp_path / "out.tlv")], os.environ)
+                                   str(tmp_path / "out.tlv")], os.environ | RUNTIME)
     told = b""
     while b"PIN of " not in told:
         told += os.read(terminal, 1024)
