@@ -1,8 +1,11 @@
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include <memory>
+#include <optional>
+#include <string>
 
 #include <bindings/openssl/issue.hpp>
 #include <bindings/openssl/token_key.hpp>
@@ -83,6 +86,44 @@ TEST(TokenKey, HoldsModuleAndSession) {
         d2i_X509_REQ(nullptr, &at, static_cast<long>(request.size())), &X509_REQ_free);
     ASSERT_TRUE(decoded);
     EXPECT_EQ(X509_REQ_verify(decoded.get(), X509_REQ_get0_pubkey(decoded.get())), 1);
+}
+
+// A handshake within this process. Gives the protocol's version, or nothing when it fails.
+std::optional<std::string> shake_hands(const sast::Certificate& certificate, EVP_PKEY* key, int version) {
+    using Context = std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)>;
+    using Connection = std::unique_ptr<SSL, decltype(&SSL_free)>;
+    const Context server_context(SSL_CTX_new(TLS_server_method()), &SSL_CTX_free);
+    const Context client_context(SSL_CTX_new(TLS_client_method()), &SSL_CTX_free);
+    const ByteView der = certificate.der();
+    if (SSL_CTX_use_certificate_ASN1(server_context.get(), static_cast<int>(der.size()), der.data()) != 1 ||
+        SSL_CTX_use_PrivateKey(server_context.get(), key) != 1 ||
+        SSL_CTX_set_max_proto_version(server_context.get(), version) != 1)
+        return std::nullopt;
+    const Connection server(SSL_new(server_context.get()), &SSL_free);
+    const Connection client(SSL_new(client_context.get()), &SSL_free);
+    BIO *to_server = nullptr, *to_client = nullptr;
+    if (BIO_new_bio_pair(&to_server, 0, &to_client, 0) != 1) return std::nullopt;
+    SSL_set_bio(server.get(), to_client, to_client);
+    SSL_set_bio(client.get(), to_server, to_server);
+    SSL_set_accept_state(server.get());
+    SSL_set_connect_state(client.get());
+    const auto goes_on = [](SSL* side) {
+        const int done = SSL_do_handshake(side);
+        return done == 1 || SSL_get_error(side, done) == SSL_ERROR_WANT_READ;
+    };
+    while (SSL_is_init_finished(client.get()) == 0 || SSL_is_init_finished(server.get()) == 0)
+        if (!goes_on(client.get()) || !goes_on(server.get())) return std::nullopt;
+    return SSL_get_version(client.get());
+}
+
+TEST(TokenKey, ServesTls) {
+    SoftTokens tokens;
+    tokens.add("A", "plain-softhsm", "krakow/regenerated/cucm-1051-a-pub");
+    const auto module = tokens.open();
+    const auto identity = sast::choose_identity(module->tokens().at(0), std::nullopt, std::nullopt);
+    const TokenKey key(logged_in(identity.token, tokens.pin()), identity.key_id);
+    EXPECT_EQ(shake_hands(identity.certificate, key.get(), TLS1_3_VERSION), "TLSv1.3");
+    EXPECT_EQ(shake_hands(identity.certificate, key.get(), TLS1_2_VERSION), "TLSv1.2");
 }
 
 TEST(TokenKey, EndsWhenItsTokenIsPulledAndAnotherOneServes) {
