@@ -22,8 +22,9 @@ class OpenSigner {
           facts_(signer_->facts()),
           identity_(std::move(identity)) {}
     virtual ~OpenSigner() {  // nobody's turn any more
-        const py::gil_scoped_release released;
+        PyThreadState* const python = PyEval_SaveThread();
         signer_.reset();
+        PyEval_RestoreThread(python);
     }
     OpenSigner(const OpenSigner&) = delete;
     OpenSigner& operator=(const OpenSigner&) = delete;

@@ -220,7 +220,7 @@ void add_trust_list(py::module_& module) {
         "decode",
         [](const Octets& data) {
             const ByteView octets = data.view();
-            return std::visit([](auto&& file) { return AnyFile(hold(std::move(file))); },
+            return std::visit([](auto file) { return AnyFile(hold(std::move(file))); },
                               decode_any(Bytes(octets.begin(), octets.end())));
         },
         "data"_a, "decode(data)\n--\n\nThe TrustList or SgnFile that this is.");

@@ -9,6 +9,7 @@ namespace {
 Verdict verify_file(const AnyFile& file, const std::vector<std::shared_ptr<TrustList>>& installed,
                     const std::vector<sast::Certificate>& certificates, const py::object& time) {
     std::vector<TrustList> lists;  // side by side, as the library wants them
+    lists.reserve(installed.size());
     for (const auto& list : installed) lists.push_back(decode_list(list->octets()));
     const std::chrono::sys_seconds at{std::chrono::seconds(to_timestamp(time))};
     return std::visit([&](const auto& one) { return verify(*one, {lists, certificates}, at); }, file);
