@@ -12,6 +12,7 @@
 #include <limits>
 #include <utility>
 
+#include <pkcs11/free_with.hpp>
 #include <sast/error.hpp>
 #include <sast/key_file.hpp>
 
@@ -19,19 +20,12 @@ namespace ctlsign::sast {
 
 namespace {
 
-template <auto Function>
-struct Deleter {
-    template <typename T>
-    void operator()(T* object) const noexcept {
-        Function(object);
-    }
-};
-using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free>>;
-using Pkcs8Ptr = std::unique_ptr<PKCS8_PRIV_KEY_INFO, Deleter<PKCS8_PRIV_KEY_INFO_free>>;
-using SigPtr = std::unique_ptr<X509_SIG, Deleter<X509_SIG_free>>;
-using Pkcs12Ptr = std::unique_ptr<PKCS12, Deleter<PKCS12_free>>;
-using CipherPtr = std::unique_ptr<EVP_CIPHER, Deleter<EVP_CIPHER_free>>;
-using X509Ptr = std::unique_ptr<X509, Deleter<X509_free>>;
+using BioPtr = std::unique_ptr<BIO, FreeWith<BIO_free>>;
+using Pkcs8Ptr = std::unique_ptr<PKCS8_PRIV_KEY_INFO, FreeWith<PKCS8_PRIV_KEY_INFO_free>>;
+using SigPtr = std::unique_ptr<X509_SIG, FreeWith<X509_SIG_free>>;
+using Pkcs12Ptr = std::unique_ptr<PKCS12, FreeWith<PKCS12_free>>;
+using CipherPtr = std::unique_ptr<EVP_CIPHER, FreeWith<EVP_CIPHER_free>>;
+using X509Ptr = std::unique_ptr<X509, FreeWith<X509_free>>;
 
 [[noreturn]] void fail(Errc code, const std::string& name, std::string_view advice) {
     ERR_clear_error();
@@ -241,7 +235,7 @@ std::optional<Bytes> PrivateKey::find_signature(Digest digest, ByteView message)
     const EVP_MD* md = digest == Digest::Sha1     ? EVP_sha1()
                        : digest == Digest::Sha256 ? EVP_sha256()
                                                   : EVP_sha512();
-    const std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>> context(EVP_MD_CTX_new());
+    const std::unique_ptr<EVP_MD_CTX, FreeWith<EVP_MD_CTX_free>> context(EVP_MD_CTX_new());
     if (!context) throw std::bad_alloc();
     Bytes signature(static_cast<std::size_t>(EVP_PKEY_get_size(key_.get())));
     std::size_t size = signature.size();

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include <pkcs11/error.hpp>
+#include <pkcs11/free_with.hpp>
 #include <sast/subject.hpp>
 #include <softhsm-profiles/self_signed.hpp>
 
@@ -16,17 +17,10 @@ namespace ctlsign::softhsm {
 
 namespace {
 
-template <auto Free>
-struct Deleter {
-    template <typename T>
-    void operator()(T* object) const noexcept {
-        Free(object);
-    }
-};
-using X509Ptr = std::unique_ptr<X509, Deleter<X509_free>>;
-using NamePtr = std::unique_ptr<X509_NAME, Deleter<X509_NAME_free>>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using BignumPtr = std::unique_ptr<BIGNUM, Deleter<BN_free>>;
+using X509Ptr = std::unique_ptr<X509, FreeWith<X509_free>>;
+using NamePtr = std::unique_ptr<X509_NAME, FreeWith<X509_NAME_free>>;
+using KeyPtr = std::unique_ptr<EVP_PKEY, FreeWith<EVP_PKEY_free>>;
+using BignumPtr = std::unique_ptr<BIGNUM, FreeWith<BN_free>>;
 
 constexpr long kSecondsOfTwentyYears = 20L * 365 * 24 * 3600;
 

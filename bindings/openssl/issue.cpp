@@ -8,6 +8,7 @@
 #include <memory>
 
 #include <bindings/openssl/issue.hpp>
+#include <pkcs11/free_with.hpp>
 #include <sast/error.hpp>
 #include <sast/subject.hpp>
 
@@ -15,19 +16,12 @@ namespace ctlsign::openssl {
 
 namespace {
 
-template <auto Free>
-struct Deleter {
-    template <typename T>
-    void operator()(T* object) const noexcept {
-        Free(object);
-    }
-};
-using NamePtr = std::unique_ptr<X509_NAME, Deleter<X509_NAME_free>>;
-using RequestPtr = std::unique_ptr<X509_REQ, Deleter<X509_REQ_free>>;
-using CertificatePtr = std::unique_ptr<X509, Deleter<X509_free>>;
-using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free>>;
-using NumberPtr = std::unique_ptr<BIGNUM, Deleter<BN_free>>;
-using ExtensionPtr = std::unique_ptr<X509_EXTENSION, Deleter<X509_EXTENSION_free>>;
+using NamePtr = std::unique_ptr<X509_NAME, FreeWith<X509_NAME_free>>;
+using RequestPtr = std::unique_ptr<X509_REQ, FreeWith<X509_REQ_free>>;
+using CertificatePtr = std::unique_ptr<X509, FreeWith<X509_free>>;
+using BioPtr = std::unique_ptr<BIO, FreeWith<BIO_free>>;
+using NumberPtr = std::unique_ptr<BIGNUM, FreeWith<BN_free>>;
+using ExtensionPtr = std::unique_ptr<X509_EXTENSION, FreeWith<X509_EXTENSION_free>>;
 
 void require(bool done, std::string_view failed, sast::Errc code, std::string_view advice) {
     if (done) return;

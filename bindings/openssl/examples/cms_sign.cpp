@@ -8,18 +8,7 @@
 
 #include <bindings/openssl/examples/open.hpp>
 #include <bindings/openssl/token_key.hpp>
-
-namespace {
-
-template <auto Free>
-struct Deleter {
-    template <typename T>
-    void operator()(T* object) const noexcept {
-        Free(object);
-    }
-};
-
-}  // namespace
+#include <pkcs11/free_with.hpp>
 
 int main(int argc, char** argv) try {
     using namespace ctlsign;
@@ -29,10 +18,10 @@ int main(int argc, char** argv) try {
 
     const unsigned char* der = identity.certificate.der().data();
     const auto size = static_cast<long>(identity.certificate.der().size());
-    const std::unique_ptr<X509, Deleter<X509_free>> certificate(d2i_X509(nullptr, &der, size));
-    const std::unique_ptr<BIO, Deleter<BIO_free>> in(BIO_new_fp(stdin, BIO_NOCLOSE));
-    const std::unique_ptr<BIO, Deleter<BIO_free>> out(BIO_new_fp(stdout, BIO_NOCLOSE));
-    const std::unique_ptr<CMS_ContentInfo, Deleter<CMS_ContentInfo_free>> signature(
+    const std::unique_ptr<X509, FreeWith<X509_free>> certificate(d2i_X509(nullptr, &der, size));
+    const std::unique_ptr<BIO, FreeWith<BIO_free>> in(BIO_new_fp(stdin, BIO_NOCLOSE));
+    const std::unique_ptr<BIO, FreeWith<BIO_free>> out(BIO_new_fp(stdout, BIO_NOCLOSE));
+    const std::unique_ptr<CMS_ContentInfo, FreeWith<CMS_ContentInfo_free>> signature(
         CMS_sign(certificate.get(), key.get(), nullptr, in.get(), CMS_BINARY | CMS_DETACHED));
     if (!signature || i2d_CMS_bio(out.get(), signature.get()) != 1)
         throw std::runtime_error("OpenSSL made no signature");

@@ -12,21 +12,14 @@
 
 #include <bindings/openssl/examples/open.hpp>
 #include <bindings/openssl/signer_key.hpp>
+#include <pkcs11/free_with.hpp>
 
 namespace {
 
 using namespace ctlsign;
-
-template <auto Free>
-struct Deleter {
-    template <typename T>
-    void operator()(T* object) const noexcept {
-        Free(object);
-    }
-};
-using ContextPtr = std::unique_ptr<SSL_CTX, Deleter<SSL_CTX_free>>;
-using ConnectionPtr = std::unique_ptr<SSL, Deleter<SSL_free>>;
-using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
+using ContextPtr = std::unique_ptr<SSL_CTX, FreeWith<SSL_CTX_free>>;
+using ConnectionPtr = std::unique_ptr<SSL, FreeWith<SSL_free>>;
+using BioPtr = std::unique_ptr<BIO, FreeWith<BIO_free_all>>;
 
 void require(bool done, const char* what) {
     if (!done) throw std::runtime_error(std::string("OpenSSL failed: ") + what);
