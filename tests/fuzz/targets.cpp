@@ -10,6 +10,8 @@
 #include <ctlsign/trustlist/sgn.hpp>
 #include <ctlsign/trustlist/show.hpp>
 #include <ctlsign/trustlist/verify.hpp>
+#include <ctlsign/tvs/certificate_store.hpp>
+#include <ctlsign/tvs/message.hpp>
 #include <pkcs11/uri.hpp>
 #include <tests/fuzz/targets.hpp>
 
@@ -136,6 +138,23 @@ void manifest(ByteView input) {
         const Manifest one = decode_manifest(as_text(input), "fuzz");
         const std::string text = encode_manifest(one);
         promise(encode_manifest(decode_manifest(text, "again")) == text);
+    });
+}
+
+void tvs_message(ByteView input) {
+    decoding(input, [&] {
+        const tvs::Message message = tvs::decode(input);
+        promise(tvs::message_size(input) == input.size());
+        const Bytes again = tvs::encode(message);
+        promise(tvs::decode(again) == message);
+        if (message.type() == tvs::MessageType::VerifyRequest ||
+            message.type() == tvs::MessageType::QueryRequest) {
+            static const tvs::CertificateStore kEmpty({}, nullptr);
+            auto source = tvs::CertificateStore::Source::Database;
+            const tvs::Message response = kEmpty.respond(message, source);
+            promise(response.id == message.id && source == tvs::CertificateStore::Source::Nowhere);
+            promise(tvs::decode(tvs::encode(response)) == response);
+        }
     });
 }
 

@@ -13,5 +13,6 @@ void sgn(ByteView input);     ///< signed configuration files
 void certificate(ByteView input);  ///< X.509, DER and PEM
 void uri(ByteView input);          ///< PKCS#11 URIs
 void manifest(ByteView input);     ///< manifests
+void tvs_message(ByteView input);  ///< messages of the Trust Verification Service, and answers to them
 
 }  // namespace ctlsign::fuzz

@@ -1,0 +1,98 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <ctlsign/phone/device.hpp>
+#include <ctlsign/trustlist/verify.hpp>
+
+namespace ctlsign::phone {
+
+/// What a TVS server says about the signer of the list in question.
+struct TvsAnswer {
+    std::optional<sast::Certificate> certificate{};  ///< nothing: it says invalid
+    std::vector<Role> roles{};
+    std::chrono::seconds ttl{86400};
+};
+
+/// One TVS server of a phone's configuration: how it is met, and what it says.
+struct TvsServer {
+    enum class State { Answers, Down };
+    State state = State::Down;
+    bool speaks_tls10 = false;
+    sast::Certificate certificate{};  ///< that it presents
+    TvsAnswer answer{};
+};
+
+enum class Outcome { Accepts, Refuses, NotKnown };
+
+/// The rule that decided; phone-trust.md counts them as step() does.
+enum class Rule {
+    AlreadyInstalled,     ///< the same octets
+    FirstList,            ///< nothing is installed: taken on faith
+    InstalledCtl,         ///< a SAST of the CTL signed it
+    InstalledItl,         ///< a SAST of the ITL signed it
+    CachedSigner,         ///< TVS vouched for the signer less than a day ago
+    Tvs,                  ///< TVS vouches for the signer
+    AfterRollback,        ///< the installed ITL is emptied for a rollback: any ITL is taken
+    DigestUnknown,        ///< the model knows SHA-1 only
+    SignatureRefused,     ///< the signer is known, the signature is not good: see Verdict::signature
+    NoSecurityByDefault,  ///< the signer is not known, and the model asks nobody
+    NoItl,                ///< no ITL, so no TVS server can be trusted
+    EmptiedByRollback,    ///< the ITL was emptied for a rollback: no TVS certificate is left
+    TvsDown,              ///< none is configured, or none answers
+    TvsTlsTooNew,         ///< the model speaks TLS 1.0 only
+    TvsNotTrusted,        ///< its certificate is in no TVS record of the ITL
+    TvsInvalid,           ///< it says that the signer is not valid
+    TvsNotSast,           ///< it knows the certificate, not as a SAST
+    TvsCertificateUnfit,  ///< what it returned is not the signer's certificate
+    AskTvs,               ///< no answer of TVS is given yet
+    ModelUnknown,         ///< TVS vouches for the signer; whether the model asks is not known
+};
+
+/// What would turn a refusal into an acceptance.
+enum class Remedy {
+    SignWithInstalledSast,  ///< another signer, one that the installed lists hold
+    SignWithSha1,
+    PutSignerIntoPhoneSastTrust,
+    RestoreTvs,        ///< start a TVS server that these phones are configured for
+    AllowTls10,        ///< let TVS speak TLS 1.0 for as long as it takes
+    RestoreItl,        ///< give the phones an ITL with the TVS certificates first
+    ListModel,         ///< say in a row of models whether the model asks TVS
+    DeleteListByHand,  ///< on each phone
+};
+
+struct Verdict {
+    Outcome outcome = Outcome::NotKnown;
+    Rule rule = Rule::AskTvs;
+    /// The check of the signature, where one was made.
+    std::optional<ctlsign::Verdict> signature{};
+    std::optional<std::size_t> server{};    ///< that decided, counted from 0
+    std::optional<CachedSigner> learned{};  ///< what the phone keeps for a day
+    bool newer_header = false;              ///< taken, with a line in the phone's log
+};
+
+/// Whether a phone takes LIST, which it has fetched as KIND. TVS holds its servers in order: the first that
+/// it trusts decides. Without TVS the answer may be Rule::AskTvs. What LIST holds gives no trust in it.
+Verdict decide(const TrustList& list, ListKind kind, const Device& device,
+               std::optional<std::span<const TvsServer>> tvs, std::chrono::sys_seconds now);
+
+/// Best first; empty unless the phone refuses or its answer is not known.
+std::span<const Remedy> remedies(Rule rule) noexcept;
+/// Of the rules in phone-trust.md, 1 to 8; 4 for a refusal that no other names. 0 where none is needed.
+unsigned step(Rule rule) noexcept;
+
+std::string_view to_text(Outcome outcome) noexcept;  ///< "accepts"
+std::string_view to_text(Rule rule) noexcept;        ///< "no-security-by-default": for machines
+std::string_view to_text(Remedy remedy) noexcept;    ///< "delete-list-by-hand"
+std::string_view describe(Rule rule) noexcept;       ///< a clause, for people
+std::string_view describe(Remedy remedy) noexcept;   ///< what to do, for people
+/// One line: what the phone does, by which rule, and what would change it.
+std::string to_text(const Verdict& verdict);
+
+}  // namespace ctlsign::phone
