@@ -1,0 +1,83 @@
+#pragma once
+
+#include <algorithm>
+#include <asio/ip/address.hpp>
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include <ctlsign/tvs/server.hpp>
+
+namespace ctlsign::tvs {
+
+/// What counts as one address: all of IPv4, the /64 that one site has of IPv6.
+inline std::string site_of(const asio::ip::address& address) {
+    if (address.is_v4()) return address.to_string();
+    if (address.to_v6().is_v4_mapped())
+        return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
+    auto octets = address.to_v6().to_bytes();
+    std::fill(octets.begin() + 8, octets.end(), std::uint8_t{0});
+    return asio::ip::address_v6(octets).to_string();
+}
+
+/// Private: who is connected, and from where. A seat is taken before TLS begins.
+class Guests {
+  public:
+    explicit Guests(const Limits& limits) : limits_(limits) {}
+
+    class Seat {
+      public:
+        Seat(Guests& guests, std::string site) : guests_(&guests), site_(std::move(site)) {}
+        Seat(Seat&& other) noexcept
+            : guests_(std::exchange(other.guests_, nullptr)), site_(std::move(other.site_)) {}
+        Seat& operator=(Seat&&) = delete;
+        ~Seat() {
+            if (guests_ != nullptr) guests_->leave(site_);
+        }
+
+      private:
+        Guests* guests_;
+        std::string site_;
+    };
+
+    /// Nothing when there is no room: then the counter that says why is raised.
+    std::optional<Seat> enter(std::string site, std::atomic<std::uint64_t>& over_limit,
+                              std::atomic<std::uint64_t>& over_address_limit) {
+        const std::scoped_lock lock(mutex_);
+        if (count_ >= limits_.connections) {
+            ++over_limit;
+            return std::nullopt;
+        }
+        const auto at = sites_.try_emplace(site).first;
+        if (at->second >= limits_.per_address) {
+            ++over_address_limit;
+            return std::nullopt;
+        }
+        ++at->second;
+        ++count_;
+        return std::optional<Seat>(std::in_place, *this, std::move(site));
+    }
+    std::size_t count() const {
+        const std::scoped_lock lock(mutex_);
+        return count_;
+    }
+
+  private:
+    void leave(const std::string& site) {
+        const std::scoped_lock lock(mutex_);
+        const auto at = sites_.find(site);
+        if (--at->second == 0) sites_.erase(at);
+        --count_;
+    }
+
+    const Limits& limits_;
+    mutable std::mutex mutex_;
+    std::unordered_map<std::string, std::size_t> sites_;
+    std::size_t count_ = 0;
+};
+
+}  // namespace ctlsign::tvs
