@@ -17,24 +17,6 @@ bool names_same(const SignerId& signer, const TrustList& list) noexcept {
            equal(signer.serial, list.signer_serial());
 }
 
-Outcome outcome_of(Rule rule) noexcept {
-    switch (rule) {
-        case Rule::AlreadyInstalled:
-        case Rule::FirstList:
-        case Rule::InstalledCtl:
-        case Rule::InstalledItl:
-        case Rule::CachedSigner:
-        case Rule::Tvs:
-        case Rule::AfterRollback:
-            return Outcome::Accepts;
-        case Rule::AskTvs:
-        case Rule::ModelUnknown:
-            return Outcome::NotKnown;
-        default:
-            return Outcome::Refuses;
-    }
-}
-
 // One run of the rules, in their order.
 class Judge {
   public:

@@ -53,6 +53,7 @@ enum class Rule {
     TvsCertificateUnfit,  ///< what it returned is not the signer's certificate
     AskTvs,               ///< no answer of TVS is given yet
     ModelUnknown,         ///< TVS vouches for the signer; whether the model asks is not known
+    ListsUnknown,         ///< what is installed is not known (see preflight)
 };
 
 /// What would turn a refusal into an acceptance.
@@ -64,6 +65,7 @@ enum class Remedy {
     AllowTls10,        ///< let TVS speak TLS 1.0 for as long as it takes
     RestoreItl,        ///< give the phones an ITL with the TVS certificates first
     ListModel,         ///< say in a row of models whether the model asks TVS
+    FindLists,         ///< find the lists with these checksums, or whether any are installed
     DeleteListByHand,  ///< on each phone
 };
 
@@ -82,6 +84,7 @@ struct Verdict {
 Verdict decide(const TrustList& list, ListKind kind, const Device& device,
                std::optional<std::span<const TvsServer>> tvs, std::chrono::sys_seconds now);
 
+Outcome outcome_of(Rule rule) noexcept;
 /// Best first; empty unless the phone refuses or its answer is not known.
 std::span<const Remedy> remedies(Rule rule) noexcept;
 /// Of the rules in phone-trust.md, 1 to 8; 4 for a refusal that no other names. 0 where none is needed.

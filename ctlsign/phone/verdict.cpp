@@ -64,13 +64,15 @@ constexpr std::array kRules{
     row(Rule::ModelUnknown, 3, "model-unknown",
         "TVS vouches for the signer, and whether the model asks it is not known", Remedy::ListModel,
         Remedy::SignWithInstalledSast),
+    row(Rule::ListsUnknown, 0, "lists-unknown", "the lists that it has are not among those known",
+        Remedy::FindLists),
 };
 
 constexpr bool in_order() {
     for (std::size_t i = 0; i < kRules.size(); ++i) {
         if (static_cast<std::size_t>(kRules[i].rule) != i) return false;
     }
-    return kRules.size() == static_cast<std::size_t>(Rule::ModelUnknown) + 1;
+    return kRules.size() == static_cast<std::size_t>(Rule::ListsUnknown) + 1;
 }
 static_assert(in_order());
 
@@ -79,6 +81,25 @@ const RuleInfo& info(Rule rule) noexcept {
 }
 
 }  // namespace
+
+Outcome outcome_of(Rule rule) noexcept {
+    switch (rule) {
+        case Rule::AlreadyInstalled:
+        case Rule::FirstList:
+        case Rule::InstalledCtl:
+        case Rule::InstalledItl:
+        case Rule::CachedSigner:
+        case Rule::Tvs:
+        case Rule::AfterRollback:
+            return Outcome::Accepts;
+        case Rule::AskTvs:
+        case Rule::ModelUnknown:
+        case Rule::ListsUnknown:
+            return Outcome::NotKnown;
+        default:
+            return Outcome::Refuses;
+    }
+}
 
 std::span<const Remedy> remedies(Rule rule) noexcept {
     return std::span(info(rule).remedies).first(info(rule).remedy_count);
@@ -124,6 +145,8 @@ std::string_view to_text(Remedy remedy) noexcept {
             return "restore-itl";
         case Remedy::ListModel:
             return "list-model";
+        case Remedy::FindLists:
+            return "find-lists";
         case Remedy::DeleteListByHand:
             return "delete-list-by-hand";
     }
@@ -147,6 +170,8 @@ std::string_view describe(Remedy remedy) noexcept {
         case Remedy::ListModel:
             return "find out whether the model has Security By Default, and give it a row in a file of "
                    "models";
+        case Remedy::FindLists:
+            return "find the lists with these checksums, on an earlier backup or on one of these phones";
         case Remedy::DeleteListByHand:
             return "delete the trust list on each of these phones by hand";
     }

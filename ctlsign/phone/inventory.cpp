@@ -1,0 +1,302 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <unordered_set>
+#include <utility>
+
+#include <ctlsign/error.hpp>
+#include <ctlsign/phone/inventory.hpp>
+#include <ctlsign/trustlist/show.hpp>
+
+namespace ctlsign::phone {
+
+namespace {
+
+// One more than the members of Traits: the device's own name.
+enum Field : std::size_t { kDevice, kModel, kFirmware, kCtl, kItl, kPool, kTvs, kFields };
+constexpr std::array<std::string_view, kFields> kHeadings{"device", "model", "firmware", "ctl",
+                                                          "itl",    "pool",  "tvs"};
+using Row = std::array<std::string, kFields>;
+
+std::string lower(std::string_view text) {
+    std::string result(text);
+    std::ranges::transform(result, result.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return result;
+}
+
+std::string_view trim(std::string_view text) {
+    constexpr std::string_view kBlank = " \t\r";
+    const std::size_t begin = text.find_first_not_of(kBlank);
+    if (begin == std::string_view::npos) return {};
+    return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
+}
+
+// "Device Name", "device_name" and "DEVICE" are one heading.
+std::optional<std::size_t> find_field(std::string_view heading) {
+    std::string name = lower(trim(heading));
+    std::erase_if(name, [](char c) { return c == ' ' || c == '_' || c == '-'; });
+    constexpr std::array<std::pair<std::string_view, Field>, 9> kOthers{{{"devicename", kDevice},
+                                                                         {"name", kDevice},
+                                                                         {"product", kModel},
+                                                                         {"load", kFirmware},
+                                                                         {"ctlchecksum", kCtl},
+                                                                         {"itlchecksum", kItl},
+                                                                         {"devicepool", kPool},
+                                                                         {"tvsservers", kTvs},
+                                                                         {"tvslist", kTvs}}};
+    const auto known = std::ranges::find(kHeadings, name);
+    if (known != kHeadings.end()) return static_cast<std::size_t>(known - kHeadings.begin());
+    const auto other = std::ranges::find(kOthers, name, &decltype(kOthers)::value_type::first);
+    if (other != kOthers.end()) return other->second;
+    return std::nullopt;
+}
+
+constexpr std::size_t kMd5Digits = 32, kSha1Digits = 40;
+
+// Nothing when it is neither a checksum nor a word that stands for one.
+std::optional<std::string> find_checksum(std::string_view text) {
+    std::string digits(text);
+    std::erase_if(digits, [](char c) { return c == ' ' || c == ':'; });
+    const std::string word = lower(digits);
+    if (word.empty() || word == "none" || word == "-" || word == "notinstalled") return "";
+    if (word == "?" || word == "unknown") return "?";
+    std::ranges::transform(digits, digits.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    const bool hexadecimal =
+        std::ranges::all_of(digits, [](unsigned char c) { return std::isxdigit(c) != 0; });
+    if (!hexadecimal || (digits.size() != kMd5Digits && digits.size() != kSha1Digits)) return std::nullopt;
+    return digits;
+}
+
+// The cells of CSV (RFC 4180), a row at a time.
+class CsvReader {
+  public:
+    explicit CsvReader(std::string_view text) : text_(text) {}
+
+    /// False at the end. Cells are valid until the next call.
+    bool next(std::vector<std::string>& cells) {
+        if (text_.empty()) return false;
+        ++line_;
+        cells.clear();
+        for (;;) {
+            cells.emplace_back();
+            const bool more = text_.starts_with('"') ? quoted(cells.back()) : plain(cells.back());
+            if (!more) return true;
+        }
+    }
+    std::size_t line() const noexcept { return line_; }
+    bool broken() const noexcept { return broken_; }
+
+  private:
+    // Both answer whether another cell follows on this row.
+    bool plain(std::string& cell) {
+        const std::size_t end = std::min(text_.find_first_of(",\n"), text_.size());
+        cell = trim(text_.substr(0, end));
+        return leave(end);
+    }
+    bool quoted(std::string& cell) {
+        std::size_t at = 1;
+        for (;; ++at) {
+            if (at >= text_.size()) {
+                broken_ = true;
+                return leave(text_.size());
+            }
+            if (text_[at] == '"') {
+                if (at + 1 >= text_.size() || text_[at + 1] != '"') break;
+                ++at;
+            } else if (text_[at] == '\n') {
+                ++line_;
+            }
+            cell += text_[at];
+        }
+        const std::size_t end = std::min(text_.find_first_of(",\n", at), text_.size());
+        broken_ = broken_ || !trim(text_.substr(at + 1, end - at - 1)).empty();
+        return leave(end);
+    }
+    bool leave(std::size_t end) {
+        const bool more = end < text_.size() && text_[end] == ',';
+        text_.remove_prefix(std::min(text_.size(), end + 1));
+        return more;
+    }
+
+    std::string_view text_;
+    std::size_t line_ = 0;
+    bool broken_ = false;
+};
+
+std::string csv_cell(const std::string& text) {
+    if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
+    std::string quoted = "\"";
+    for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+    return quoted + '"';
+}
+
+}  // namespace
+
+class InventoryReader {
+  public:
+    explicit InventoryReader(std::string_view name) : name_(name) {}
+
+    Inventory read(std::string_view text) {
+        if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // as spreadsheets write it
+        const auto lines = static_cast<std::size_t>(std::ranges::count(text, '\n')) + 1;
+        inventory_.phones_.reserve(lines);
+        names_.reserve(lines);
+        const std::size_t first = text.find_first_not_of(" \t\r\n");
+        if (first != std::string_view::npos && text[first] == '{') {
+            read_json_lines(text);
+        } else {
+            read_csv(text);
+        }
+        return std::move(inventory_);
+    }
+
+  private:
+    [[noreturn]] void malformed(std::size_t line, std::string_view what) const {
+        throw Error(Errc::Malformed, "reading", name_, fmt::format("line {}: {}", line, what));
+    }
+
+    void read_csv(std::string_view text) {
+        CsvReader reader(text);
+        std::vector<std::string> cells;
+        std::vector<std::optional<std::size_t>> fields;
+        if (reader.next(cells)) {
+            for (const std::string& heading : cells) fields.push_back(find_field(heading));
+        }
+        if (std::ranges::find(fields, std::optional<std::size_t>(kDevice)) == fields.end())
+            malformed(1, "there is no heading 'device'");
+        while (reader.next(cells)) {
+            if (reader.broken()) malformed(reader.line(), "a quote is not closed");
+            if (cells.size() == 1 && cells[0].empty()) continue;
+            if (cells.size() != fields.size())
+                malformed(reader.line(),
+                          fmt::format("{} cells under {} headings", cells.size(), fields.size()));
+            Row row;
+            for (std::size_t i = 0; i < cells.size(); ++i) {
+                if (fields[i]) row[*fields[i]] = std::move(cells[i]);
+            }
+            add(row, reader.line());
+        }
+    }
+
+    void read_json_lines(std::string_view text) {
+        for (std::size_t line = 1; !text.empty(); ++line) {
+            const std::size_t end = std::min(text.find('\n'), text.size());
+            const std::string_view one = trim(text.substr(0, end));
+            text.remove_prefix(std::min(text.size(), end + 1));
+            if (!one.empty()) read_object(one, line);
+        }
+    }
+
+    void read_object(std::string_view text, std::size_t line) {
+        const auto object = nlohmann::json::parse(text, nullptr, false);
+        if (!object.is_object()) malformed(line, "expected a JSON object");
+        Row row;
+        for (const auto& [key, value] : object.items()) {
+            const auto field = find_field(key);
+            if (!field) continue;
+            if (value.is_string()) {
+                row[*field] = value.get<std::string>();
+            } else if (*field == kTvs && value.is_array()) {
+                for (const auto& server : value) {
+                    if (!server.is_string()) malformed(line, "a TVS server is a text");
+                    row[kTvs] += (row[kTvs].empty() ? "" : " ") + server.get<std::string>();
+                }
+            } else if (!value.is_null()) {
+                malformed(line, fmt::format("'{}' is a text", key));
+            }
+        }
+        add(row, line);
+    }
+
+    void add(Row& row, std::size_t line) {
+        if (row[kDevice].empty()) malformed(line, "a phone without a name");
+        for (const Field field : {kCtl, kItl}) {
+            auto checksum = find_checksum(row[field]);
+            if (!checksum)
+                malformed(line, fmt::format("'{}' is no checksum as phones display it", row[field]));
+            row[field] = std::move(*checksum);
+        }
+        if (!names_.insert(row[kDevice]).second)
+            malformed(line, fmt::format("'{}' comes twice", row[kDevice]));
+        const Traits traits{row[kModel], row[kFirmware], row[kCtl], row[kItl], row[kPool], row[kTvs]};
+        inventory_.add(std::move(row[kDevice]), traits);
+    }
+
+    std::string_view name_;
+    Inventory inventory_;
+    std::unordered_set<std::string> names_;
+};
+
+std::uint32_t Inventory::intern(const Traits& traits) {
+    std::string key;
+    for (const std::string* part :
+         {&traits.model, &traits.firmware, &traits.ctl, &traits.itl, &traits.pool, &traits.tvs}) {
+        key += *part;
+        key += '\0';
+    }
+    const auto [at, fresh] =
+        known_traits_.try_emplace(std::move(key), static_cast<std::uint32_t>(traits_.size()));
+    if (fresh) traits_.push_back(traits);
+    return at->second;
+}
+
+Inventory Inventory::decode(std::string_view text, std::string_view name) {
+    return InventoryReader(name).read(text);
+}
+
+std::string Inventory::encode() const {
+    std::vector<const Phone*> sorted;
+    sorted.reserve(phones_.size());
+    for (const Phone& phone : phones_) sorted.push_back(&phone);
+    std::ranges::sort(sorted, {}, [](const Phone* phone) -> const std::string& { return phone->name; });
+    std::string text = fmt::format("{}\n", fmt::join(kHeadings, ","));
+    for (const Phone* phone : sorted) {
+        const Traits& traits = traits_of(*phone);
+        fmt::format_to(std::back_inserter(text), "{},{},{},{},{},{},{}\n", csv_cell(phone->name),
+                       csv_cell(traits.model), csv_cell(traits.firmware), traits.ctl, traits.itl,
+                       csv_cell(traits.pool), csv_cell(traits.tvs));
+    }
+    return text;
+}
+
+void Inventory::merge(const Inventory& newer) {
+    std::unordered_map<std::string_view, std::size_t> here;
+    for (std::size_t i = 0; i < phones_.size(); ++i) here.emplace(phones_[i].name, i);
+    std::vector<Phone> added;
+    for (const Phone& phone : newer.phones_) {
+        const std::uint32_t traits = intern(newer.traits_of(phone));
+        if (const auto known = here.find(phone.name); known != here.end()) {
+            phones_[known->second].traits = traits;
+        } else {
+            added.push_back({phone.name, traits});
+        }
+    }
+    std::ranges::move(added, std::back_inserter(phones_));
+}
+
+void KnownLists::add(std::shared_ptr<const TrustList> list, std::string name) {
+    const Checksums sums = checksums(list->octets());
+    const auto upper = [](std::string text) {
+        std::ranges::transform(text, text.begin(),
+                               [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+        return text;
+    };
+    if (by_checksum_.contains(upper(sums.md5))) return;
+    entries_.push_back(std::make_unique<Entry>(Entry{std::move(list), std::move(name)}));
+    by_checksum_[upper(sums.md5)] = entries_.back().get();
+    by_checksum_[upper(sums.sha1)] = entries_.back().get();
+}
+
+const KnownLists::Entry* KnownLists::find(std::string_view checksum) const {
+    const auto found = by_checksum_.find(std::string(checksum));
+    return found == by_checksum_.end() ? nullptr : found->second;
+}
+
+}  // namespace ctlsign::phone

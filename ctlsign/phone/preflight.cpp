@@ -1,0 +1,138 @@
+#include <algorithm>
+#include <array>
+#include <tuple>
+#include <utility>
+
+#include <ctlsign/phone/preflight.hpp>
+
+namespace ctlsign::phone {
+
+namespace {
+
+// The index of VALUE among those met before.
+template <typename Value>
+std::uint32_t intern(std::vector<Value>& met, const Value& value) {
+    const auto at = std::ranges::find(met, value);
+    if (at == met.end()) {
+        met.push_back(value);
+        return static_cast<std::uint32_t>(met.size() - 1);
+    }
+    return static_cast<std::uint32_t>(at - met.begin());
+}
+
+// A rule that no ITL would change.
+bool holds_whatever_the_itl(Rule rule) noexcept {
+    return rule == Rule::AlreadyInstalled || rule == Rule::InstalledCtl || rule == Rule::SignatureRefused ||
+           rule == Rule::DigestUnknown;
+}
+
+class Sorter {
+  public:
+    Sorter(const TrustList& list, ListKind kind, const KnownLists& known, const ModelTable& models,
+           const TvsOf& tvs, std::chrono::sys_seconds now)
+        : list_(list), kind_(kind), known_(known), table_(models), tvs_of_(tvs), now_(now) {}
+
+    std::uint32_t group_of(const Traits& traits, std::uint32_t index, std::vector<Preflight::Group>& groups) {
+        const std::uint32_t model = model_of(traits);
+        const std::uint32_t tvs = tvs_servers_of(traits);
+        const auto [at, fresh] = groups_.try_emplace(Key{model, traits.ctl, traits.itl, tvs},
+                                                     static_cast<std::uint32_t>(groups.size()));
+        if (fresh)
+            groups.push_back({decide_for(traits, models_[model], tvs_[tvs]), models_[model], index, 0});
+        return at->second;
+    }
+
+  private:
+    using Key = std::tuple<std::uint32_t, std::string, std::string, std::uint32_t>;
+
+    std::uint32_t model_of(const Traits& traits) {
+        const auto [at, fresh] = model_names_.try_emplace({traits.model, traits.firmware}, 0U);
+        if (fresh) at->second = intern(models_, table_.find(traits.model, traits.firmware));
+        return at->second;
+    }
+
+    std::uint32_t tvs_servers_of(const Traits& traits) {
+        const auto [at, fresh] = tvs_names_.try_emplace({traits.pool, traits.tvs}, 0U);
+        if (fresh) {
+            // Pools with the same servers are one.
+            auto servers = tvs_of_(traits);
+            const auto same = std::ranges::find_if(tvs_, [&](const std::vector<TvsServer>& met) {
+                return std::ranges::equal(met, servers, [](const TvsServer& a, const TvsServer& b) {
+                    return a.state == b.state && a.speaks_tls10 == b.speaks_tls10 &&
+                           a.certificate == b.certificate && a.answer.certificate == b.answer.certificate &&
+                           a.answer.roles == b.answer.roles;
+                });
+            });
+            at->second = static_cast<std::uint32_t>(same - tvs_.begin());
+            if (same == tvs_.end()) tvs_.push_back(std::move(servers));
+        }
+        return at->second;
+    }
+
+    Verdict decide_for(const Traits& traits, const Model& model, const std::vector<TvsServer>& tvs) const {
+        const KnownLists::Entry* ctl = known_.find(traits.ctl);
+        const KnownLists::Entry* itl = known_.find(traits.itl);
+        Verdict unknown;
+        unknown.rule = Rule::ListsUnknown;
+        if (ctl == nullptr && !traits.ctl.empty()) return unknown;
+        const Device device{model, {ctl ? ctl->list : nullptr, itl ? itl->list : nullptr, {}}};
+        Verdict verdict = decide(list_, kind_, device, tvs, now_);
+        const bool itl_unknown = itl == nullptr && !traits.itl.empty();
+        return itl_unknown && !holds_whatever_the_itl(verdict.rule) ? unknown : verdict;
+    }
+
+    const TrustList& list_;
+    const ListKind kind_;
+    const KnownLists& known_;
+    const ModelTable& table_;
+    const TvsOf& tvs_of_;
+    const std::chrono::sys_seconds now_;
+    std::vector<Model> models_;
+    std::vector<std::vector<TvsServer>> tvs_;
+    std::map<std::pair<std::string, std::string>, std::uint32_t> model_names_, tvs_names_;
+    std::map<Key, std::uint32_t> groups_;
+};
+
+}  // namespace
+
+Preflight preflight(const Inventory& inventory, const TrustList& list, ListKind kind, const KnownLists& known,
+                    const ModelTable& models, const TvsOf& tvs, std::chrono::sys_seconds now) {
+    Preflight result;
+    Sorter sorter(list, kind, known, models, tvs, now);
+    for (const Traits& traits : inventory.traits()) {
+        const auto index = static_cast<std::uint32_t>(result.group_of.size());
+        result.group_of.push_back(sorter.group_of(traits, index, result.groups));
+    }
+    for (const Inventory::Phone& phone : inventory.phones()) {
+        Preflight::Group& group = result.groups[result.group_of[phone.traits]];
+        ++group.count;
+        if (!group.model.listed) ++result.unlisted_models;
+    }
+    return result;
+}
+
+std::size_t Preflight::count(Outcome outcome) const noexcept {
+    std::size_t phones = 0;
+    for (const Group& group : groups) {
+        if (group.verdict.outcome == outcome) phones += group.count;
+    }
+    return phones;
+}
+
+std::map<Rule, std::size_t> Preflight::by_rule() const {
+    std::map<Rule, std::size_t> counts;
+    for (const Group& group : groups) {
+        if (group.count > 0) counts[group.verdict.rule] += group.count;
+    }
+    return counts;
+}
+
+std::map<Remedy, std::size_t> Preflight::remedies() const {
+    std::map<Remedy, std::size_t> counts;
+    for (const auto& [rule, phones] : by_rule()) {
+        for (const Remedy remedy : phone::remedies(rule)) counts[remedy] += phones;
+    }
+    return counts;
+}
+
+}  // namespace ctlsign::phone
