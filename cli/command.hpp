@@ -33,6 +33,8 @@ void add_attach(CLI::App& program, Action& action);
 void add_extract(CLI::App& program, Action& action);
 void add_config(CLI::App& program, Action& action);
 void add_token(CLI::App& program, Action& action);
+void add_phone(CLI::App& program, Action& action);
+void add_tvs(CLI::App& program, Action& action);
 void add_virtual(CLI::App& program, Action& action);
 void add_completion(CLI::App& program, Action& action);
 void add_manual(CLI::App& program, Action& action);

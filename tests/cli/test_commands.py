@@ -9,14 +9,16 @@ import pytest
 from conftest import KRAKOW, PROGRAM
 
 TREE = {
-    "": ["show", "verify", "diff", "build", "resign", "prepare", "attach", "extract", "config", "token", "virtual"],
+    "": ["show", "verify", "diff", "build", "resign", "prepare", "attach", "extract", "config", "token", "phone", "tvs", "virtual"],
     "config": ["sign", "verify", "strip"],
     "token": ["list", "doctor", "ready", "rehearse", "selftest", "watch", "export-certificate", "forget-pin-failures", "provision"],
+    "phone": ["import", "list", "decide", "preflight", "simulate"],
+    "tvs": ["serve", "query", "import-database"],
     "virtual": ["create", "list", "plug", "unplug", "fault", "env", "learn"],
 }
 COMMANDS = [""] + [f"{parent} {name}".strip() for parent, names in TREE.items() for name in names]
 # Those that report, and hence have --json.
-REPORTING = [c for c in COMMANDS if c not in ("", "config", "token", "virtual", "virtual fault")]
+REPORTING = [c for c in COMMANDS if c not in ("", "config", "token", "phone", "tvs", "tvs serve", "virtual", "virtual fault")]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,0 +1,124 @@
+#include <filesystem>
+#include <optional>
+#include <utility>
+
+#include <cli/input.hpp>
+#include <cli/phone.hpp>
+#include <ctlsign/files/store.hpp>
+#include <ctlsign/tvs/certificate_store.hpp>
+#include <ctlsign/tvs/database.hpp>
+#include <ctlsign/tvs/plan.hpp>
+
+namespace ctlsign::cli {
+
+namespace {
+
+constexpr std::size_t kMaxInventory = std::size_t{1} << 30U;
+
+// Paths in a plan are relative to it.
+std::string beside(const std::string& plan, const std::string& path) {
+    return (std::filesystem::path(plan).parent_path() / path).string();
+}
+
+phone::TvsAnswer answer_of(const tvs::CertificateStore& store, const TrustList& list) {
+    const auto found = store.find(list.signer_issuer(), list.signer_serial());
+    phone::TvsAnswer answer;
+    if (found.answer.status != tvs::Status::Valid) return answer;
+    answer.certificate = sast::Certificate::decode(found.answer.certificate);
+    answer.roles = found.answer.roles;
+    answer.ttl = std::chrono::seconds(found.answer.ttl.value_or(tvs::kDefaultTtl));
+    return answer;
+}
+
+// A server once LIST is published: its own CTL file is the new one then.
+phone::TvsServer server_of(const tvs::Plan::Server& planned, const std::string& plan, const TrustList& list,
+                           phone::ListKind kind) {
+    phone::TvsServer server;
+    server.state = planned.down ? phone::TvsServer::State::Down : phone::TvsServer::State::Answers;
+    server.speaks_tls10 = planned.speaks_tls10;
+    server.certificate = load_certificate(beside(plan, planned.certificate));
+    std::vector<tvs::DatabaseEntry> entries;
+    if (!planned.database.empty()) entries = tvs::Database::load(beside(plan, planned.database)).entries;
+    std::optional<TrustList> own;
+    if (!planned.ctl.empty()) own.emplace(load_list(beside(plan, planned.ctl)));
+    const TrustList* ctl = own ? &*own : kind == phone::ListKind::Ctl ? &list : nullptr;
+    server.answer = answer_of(tvs::CertificateStore(entries, ctl), list);
+    return server;
+}
+
+}  // namespace
+
+void add_inventory_option(CLI::App& command, std::string& path) {
+    command.add_option("--phones", path, "The inventory (default phones.csv)")->type_name("FILE");
+}
+
+phone::Inventory load_inventory(const std::string& path) {
+    const LoadedFile file = load_file(path, kMaxInventory);
+    return phone::Inventory::decode(as_text(file.bytes), path);
+}
+
+void add_known_option(CLI::App& command, std::vector<std::string>& paths) {
+    command
+        .add_option("--known", paths,
+                    "A CTL or ITL that phones may have, found by its checksum; again for each")
+        ->type_name("FILE")
+        ->allow_extra_args(false);
+}
+
+phone::KnownLists load_known(const std::vector<std::string>& paths) {
+    phone::KnownLists known;
+    for (const std::string& path : paths) known.add(std::make_shared<const TrustList>(load_list(path)), path);
+    return known;
+}
+
+void add_judge_options(CLI::App& command, JudgeOptions& options) {
+    command
+        .add_option("--models", options.models, "More rows of models, as ctlsign/phone/models.toml has them")
+        ->type_name("FILE");
+    command.add_option("--tvs", options.tvs, "TOML with the TVS servers, and which of them device pools ask")
+        ->type_name("FILE");
+}
+
+phone::ModelTable load_models(const JudgeOptions& options) {
+    phone::ModelTable table = phone::ModelTable::shipped();
+    if (!options.models.empty()) {
+        const Input input = read_input(options.models);
+        table.append(phone::ModelTable::decode(as_text(input.bytes), input.name));
+    }
+    return table;
+}
+
+phone::TvsOf load_tvs(const JudgeOptions& options, const TrustList& list, phone::ListKind kind) {
+    auto plan = std::make_shared<tvs::Plan>();
+    auto servers = std::make_shared<std::vector<phone::TvsServer>>();
+    if (!options.tvs.empty()) {
+        const Input input = read_input(options.tvs);
+        *plan = tvs::Plan::decode(as_text(input.bytes), input.name);
+        for (const auto& planned : plan->servers)
+            servers->push_back(server_of(planned, options.tvs, list, kind));
+    }
+    return [plan, servers](const phone::Traits& traits) {
+        std::vector<phone::TvsServer> asked;
+        for (const std::size_t index : plan->servers_of(traits.tvs, traits.pool))
+            asked.push_back((*servers)[index]);
+        return asked;
+    };
+}
+
+phone::ListKind kind_of(const TrustList& list) noexcept {
+    return list.filename().starts_with("ITL") ? phone::ListKind::Itl : phone::ListKind::Ctl;
+}
+
+void add_phone(CLI::App& program, Action& action) {
+    CLI::App& command =
+        add_command(program, "phone", "Phones: what they have, and whether they will take a new list",
+                    "ctlsign phone preflight NEW.tlv --known CTLFile.tlv --known ITLFile.tlv");
+    command.require_subcommand(1);
+    add_phone_import(command, action);
+    add_phone_list(command, action);
+    add_phone_decide(command, action);
+    add_phone_preflight(command, action);
+    add_phone_simulate(command, action);
+}
+
+}  // namespace ctlsign::cli

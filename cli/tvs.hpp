@@ -1,0 +1,25 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include <cli/command.hpp>
+#include <ctlsign/tvs/server.hpp>
+
+namespace ctlsign::cli {
+
+/// The subcommands of `tvs`, a file each.
+void add_tvs_serve(CLI::App& parent, Action& action);
+void add_tvs_query(CLI::App& parent, Action& action);
+void add_tvs_import(CLI::App& parent, Action& action);
+
+/// HOST, HOST:PORT, ADDRESS or [ADDRESS]:PORT. Throws UsageError.
+tvs::Endpoint parse_endpoint(const std::string& text);
+
+/// --allow-tls10 and --allow-small-keys.
+void add_tls_options(CLI::App& command, tvs::TlsPolicy& policy);
+
+/// Certificates and key of one PEM file.
+tvs::TlsIdentity load_identity(const std::string& path);
+
+}  // namespace ctlsign::cli

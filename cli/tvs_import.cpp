@@ -1,0 +1,53 @@
+#include <fmt/format.h>
+
+#include <memory>
+
+#include <cli/json.hpp>
+#include <cli/terminal.hpp>
+#include <cli/tvs.hpp>
+#include <ctlsign/tvs/database.hpp>
+
+namespace ctlsign::cli {
+
+namespace {
+
+struct Options {
+    std::string file, output;
+    Format format = Format::AsText;
+};
+
+ExitCode run(const Options& options) {
+    const auto database = tvs::Database::load(options.file);
+    tvs::store_database(options.output, database.entries);
+    for (const std::string& problem : database.problems) print_warning("left out: " + problem);
+    if (options.format == Format::AsJson) {
+        Json json{{"file", options.output}, {"certificates", Json::array()}, {"left-out", database.problems}};
+        for (const auto& entry : database.entries) {
+            Json one{
+                {"subject", entry.certificate.subject_text()}, {"roles", Json::array()}, {"ttl", entry.ttl}};
+            for (const Role role : entry.roles) one["roles"].push_back(role_name(role));
+            json["certificates"].push_back(std::move(one));
+        }
+        print_json(json);
+    } else {
+        print(fmt::format("{}: {} certificates, {} left out\n", options.output, database.entries.size(),
+                          database.problems.size()));
+    }
+    return database.problems.empty() ? ExitCode::Done : ExitCode::No;
+}
+
+}  // namespace
+
+void add_tvs_import(CLI::App& parent, Action& action) {
+    const auto options = std::make_shared<Options>();
+    CLI::App& command = add_command(
+        parent, "import-database",
+        "Take over the database of the open TVS server, each row checked; exit 1 when some are left out",
+        "ctlsign tvs import-database /var/lib/tvs/tvs.sqlite3 -o tvs.db");
+    command.add_option("FILE", options->file, "SQLite file with the table 'certificates'")->required();
+    command.add_option("-o,--output", options->output, "The new database")->type_name("FILE")->required();
+    add_json_flag(command, options->format);
+    command.callback([&action, options] { action = [options] { return run(*options); }; });
+}
+
+}  // namespace ctlsign::cli

@@ -1,0 +1,284 @@
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <tuple>
+#include <vector>
+
+#include <bindings/openssl/token_key.hpp>
+#include <cli/input.hpp>
+#include <cli/terminal.hpp>
+#include <cli/token_access.hpp>
+#include <cli/tvs.hpp>
+#include <ctlsign/tvs/database.hpp>
+
+namespace ctlsign::cli {
+
+namespace {
+
+struct Options {
+    std::string key, certificate, database, ctl;
+    std::vector<std::string> listen;
+    TokenOptions token;
+    tvs::TlsPolicy policy;
+    tvs::Limits limits;
+    unsigned threads = std::max(1U, std::thread::hardware_concurrency());
+    unsigned handshake = 10, request = 10, idle = 60;
+};
+
+// The key stays on its token, which is logged in for as long as somebody holds the key.
+tvs::TlsIdentity open_token_identity(const Options& options) {
+    const pkcs11::Uri uri = pkcs11::Uri::parse(options.key);
+    tvs::TlsIdentity identity;
+    std::optional<sast::Certificate> stand_in;
+    if (!options.certificate.empty()) {
+        identity.chain = load_certificates(options.certificate);
+        stand_in = identity.chain.front();
+    }
+    const auto token = sast::choose_token(find_tokens(options.token, uri).tokens, uri);
+    const auto chosen = sast::choose_identity(token, uri, stand_in);
+    if (identity.chain.empty()) identity.chain.push_back(chosen.certificate);
+    const auto pins = make_pins(options.token, uri);
+    auto session = pkcs11::Session::open(token);
+    sast::TokenLogin(token, *pins, make_policy(options.token)).log_in(session);
+    const auto key = std::make_shared<openssl::TokenKey>(std::move(session), chosen.key_id);
+    identity.key = {key, key->get()};
+    return identity;
+}
+
+tvs::TlsIdentity load_file_identity(const Options& options) {
+    if (options.certificate.empty()) return load_identity(options.key);
+    const Input key = read_input(options.key), certificate = read_input(options.certificate);
+    return tvs::TlsIdentity::decode(
+        std::string(as_text(certificate.bytes)) + '\n' + std::string(as_text(key.bytes)), key.name);
+}
+
+// What tells one state of a file from another without reading it.
+class FileStamp {
+  public:
+    explicit FileStamp(std::string path) : path_(std::move(path)) { changed(); }
+    /// Since the last call.
+    bool changed() {
+        struct stat now {};
+        State state{};
+        if (!path_.empty() && stat(path_.c_str(), &now) == 0)
+            state = {now.st_dev, now.st_ino, now.st_size, now.st_mtim.tv_sec, now.st_mtim.tv_nsec};
+        return std::exchange(state_, state) != state;
+    }
+
+  private:
+    using State = std::tuple<dev_t, ino_t, off_t, time_t, long>;
+    std::string path_;
+    State state_{};
+};
+
+std::shared_ptr<const tvs::CertificateStore> load_store(const Options& options) {
+    std::vector<tvs::DatabaseEntry> entries;
+    if (!options.database.empty()) {
+        auto database = tvs::Database::load(options.database);
+        for (const std::string& problem : database.problems) print_warning(options.database + ": " + problem);
+        entries = std::move(database.entries);
+    }
+    std::optional<TrustList> ctl;
+    if (!options.ctl.empty()) {
+        try {
+            ctl.emplace(load_list(options.ctl));
+        } catch (const Error& error) {
+            // A cluster in non-secure mode has none; it is taken as soon as it appears.
+            if (error.code() != std::errc::no_such_file_or_directory) throw;
+            print_warning(error.what());
+        }
+    }
+    auto store = std::make_shared<const tvs::CertificateStore>(entries, ctl ? &*ctl : nullptr);
+    print_note(fmt::format("serving {} certificates of the database, {} of the CTL", store->database_size(),
+                           store->ctl_size()));
+    return store;
+}
+
+bool has_ipv6() {
+    const int descriptor = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return false;
+    sockaddr_in6 any{};
+    any.sin6_family = AF_INET6;
+    const bool bound = bind(descriptor, reinterpret_cast<const sockaddr*>(&any), sizeof any) == 0;
+    close(descriptor);
+    return bound;
+}
+
+std::vector<tvs::Endpoint> endpoints_of(const Options& options) {
+    std::vector<tvs::Endpoint> endpoints;
+    for (const std::string& text : options.listen) endpoints.push_back(parse_endpoint(text));
+    if (!endpoints.empty()) return endpoints;
+    endpoints.push_back({"0.0.0.0"});
+    if (has_ipv6()) endpoints.push_back({"::"});
+    return endpoints;
+}
+
+// As many descriptors as connections need, as far as this process may have them.
+void raise_descriptor_limit(const tvs::Limits& limits) {
+    constexpr rlim_t kOthers = 256;
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    const rlim_t wanted = limits.connections + kOthers;
+    if (limit.rlim_cur >= wanted) return;
+    limit.rlim_cur = std::min(wanted, limit.rlim_max);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < wanted)
+        print_warning(fmt::format(
+            "no more than {} files may be open: fewer connections than --max-connections", limit.rlim_cur));
+}
+
+sigset_t block_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) sigaddset(&set, signal);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    return set;
+}
+
+class Service {
+  public:
+    explicit Service(const Options& options)
+        : options_(options), ctl_(options.ctl), database_(options.database), server_(make_server()) {
+        for (const tvs::Endpoint& endpoint : server_->endpoints())
+            print(fmt::format("listening on {}\n", to_text(endpoint)));
+    }
+
+    void look_for_changes() {
+        const bool ctl = ctl_.changed();
+        if (database_.changed() || ctl) reload_store();
+    }
+    void reload() {
+        ctl_.changed();
+        database_.changed();
+        reload_store();
+        if (key_is_on_token()) return;  // a new login would need the PIN
+        attempt([&] { server_->replace(load_file_identity(options_)); });
+    }
+    void report() { print_note(to_text(server_->counters())); }
+    void stop() {
+        server_->stop();
+        report();
+    }
+
+  private:
+    static void attempt(const std::function<void()>& action) {
+        try {
+            action();
+        } catch (const std::exception& error) {
+            print_warning(fmt::format("{}; going on with what was loaded before", error.what()));
+        }
+    }
+    void reload_store() {
+        attempt([&] { server_->replace(load_store(options_)); });
+    }
+
+    bool key_is_on_token() const { return pkcs11::Uri::looks_like(options_.key); }
+    std::unique_ptr<tvs::Server> make_server() {
+        tvs::Server::Options server{
+            endpoints_of(options_),
+            key_is_on_token() ? open_token_identity(options_) : load_file_identity(options_), options_.policy,
+            options_.limits, options_.threads};
+        return std::make_unique<tvs::Server>(
+            std::move(server), load_store(options_), [](tvs::Severity severity, std::string_view line) {
+                severity == tvs::Severity::Warning ? print_warning(line) : print_note(line);
+            });
+    }
+
+    const Options& options_;
+    FileStamp ctl_, database_;
+    std::unique_ptr<tvs::Server> server_;
+};
+
+ExitCode run(Options options) {
+    if (options.database.empty() && options.ctl.empty())
+        throw UsageError("give --database, --ctl or both: what to answer from");
+    options.limits.handshake = std::chrono::seconds(options.handshake);
+    options.limits.request = std::chrono::seconds(options.request);
+    options.limits.idle = std::chrono::seconds(options.idle);
+    if (options.policy.old == tvs::OldTls::Allowed)
+        print_warning("TLS 1.0 and 1.1 are allowed: take this back when the old phones are served");
+    if (options.policy.small_keys == tvs::SmallKeys::Allowed)
+        print_warning("keys below 2048 bits are allowed");
+    raise_descriptor_limit(options.limits);
+    const sigset_t signals = block_signals();  // before there are threads: they inherit it
+    Service service(options);
+    for (;;) {
+        constexpr timespec kLook{1, 0};
+        switch (sigtimedwait(&signals, nullptr, &kLook)) {
+            case SIGHUP:
+                service.reload();
+                break;
+            case SIGUSR1:
+                service.report();
+                break;
+            case SIGINT:
+            case SIGTERM:
+                service.stop();
+                return ExitCode::Done;
+            default:
+                service.look_for_changes();
+        }
+    }
+}
+
+}  // namespace
+
+void add_tvs_serve(CLI::App& parent, Action& action) {
+    const auto options = std::make_shared<Options>();
+    CLI::App& command = add_command(
+        parent, "serve",
+        "Answer phones until SIGTERM; SIGHUP loads key, database and CTL again, SIGUSR1 reports counters",
+        "ctlsign tvs serve --key tvs.pem --database tvs.db --ctl /srv/tftp/CTLFile.tlv");
+    command.add_option("--key", options->key, "The server's key: a PEM file or a PKCS#11 URI")
+        ->type_name("SIGNER")
+        ->required();
+    command
+        .add_option("--certificate", options->certificate,
+                    "The server's certificate and those above it, when key file or token hold none")
+        ->type_name("PEM");
+    command
+        .add_option("--database", options->database, "Certificates to vouch for (see tvs import-database)")
+        ->type_name("FILE");
+    command.add_option("--ctl", options->ctl, "The CTL file of this server, read again when it changes")
+        ->type_name("FILE");
+    command
+        .add_option("--listen", options->listen,
+                    "ADDRESS[:PORT], again for each (default every address, port 2445)")
+        ->type_name("ADDRESS")
+        ->allow_extra_args(false);
+    command.add_option("--threads", options->threads, "How many (default one a core)")
+        ->type_name("NUMBER")
+        ->check(CLI::Range(1U, 256U));
+    command.add_option("--max-connections", options->limits.connections, "At once (default 8192)")
+        ->type_name("NUMBER")
+        ->check(CLI::Range(1U, 1U << 20U));
+    command
+        .add_option("--max-per-address", options->limits.per_address,
+                    "At once from one address (default 256)")
+        ->type_name("NUMBER")
+        ->check(CLI::Range(1U, 1U << 20U));
+    command.add_option("--max-message", options->limits.message, "Octets of a request (default 16384)")
+        ->type_name("OCTETS")
+        ->check(CLI::Range(64U, 65545U));
+    const auto seconds = [&command](const char* name, unsigned& value, const char* description) {
+        command.add_option(name, value, description)->type_name("SECONDS")->check(CLI::Range(1U, 86400U));
+    };
+    seconds("--handshake-timeout", options->handshake, "For the TLS handshake (default 10)");
+    seconds("--request-timeout", options->request,
+            "From a request's first octet to the end of its answer (default 10)");
+    seconds("--idle-timeout", options->idle, "Between requests (default 60)");
+    add_tls_options(command, options->policy);
+    add_token_options(command, options->token);
+    command.callback([&action, options] { action = [options] { return run(*options); }; });
+}
+
+}  // namespace ctlsign::cli

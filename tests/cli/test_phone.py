@@ -1,0 +1,231 @@
+"""phone import, list, decide, preflight and simulate: what phones have, what they will do, and phones that do it."""
+
+import functools
+import hashlib
+import http.server
+import json
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import threading
+
+import pytest
+from conftest import KRAKOW, PROGRAM
+from test_tvs import keys, make_database, serve  # noqa: F401: fixtures
+
+PUBLISHER = KRAKOW / "certificates" / "cucm-1051-a-pub"
+REGENERATED = KRAKOW / "regenerated" / "cucm-1051-a-pub"
+
+
+@pytest.fixture
+def cluster(ctlsign, tmp_path, keys):  # noqa: F811
+    """What a cluster has published, what it is about to publish, and a plan of its TVS server."""
+
+    def build(name, signer, records, filename):
+        text = f'filename = "{filename}"\ndigest = "sha1"\n'
+        for role, certificate in records:
+            text += f'[[record]]\nrole = "{role}"\ncertificate = "{certificate}"\n'
+        (tmp_path / "manifest.toml").write_text(text)
+        ctlsign("build", "manifest.toml", "--signer", signer.with_suffix(".key"), "--certificate", signer.with_suffix(".pem"), "-o", name)
+        return tmp_path / name
+
+    old, new = PUBLISHER.with_suffix(".pem"), REGENERATED.with_suffix(".pem")
+    tvs = keys / "tvs.pem"
+    ctl = build("old-ctl.tlv", PUBLISHER, [("SAST", old), ("CCM+TFTP", old)], "CTLFile.tlv")
+    itl = build("old-itl.tlv", PUBLISHER, [("SAST", old), ("CCM+TFTP", old), ("TVS", tvs)], "ITLFile.tlv")
+    new_ctl = build("new-ctl.tlv", REGENERATED, [("SAST", new), ("CCM+TFTP", new)], "CTLFile.tlv")
+    new_itl = build("new-itl.tlv", REGENERATED, [("SAST", new), ("CCM+TFTP", new), ("TVS", tvs)], "ITLFile.tlv")
+    make_database(tmp_path / "tvs.db", [(new, "SAST,CCM+TFTP", 86400)])
+    (tmp_path / "tvs.toml").write_text(f'[[server]]\nname = "cucm1"\ncertificate = "{tvs}"\ndatabase = "tvs.db"\n'
+                                       '[[pool]]\nname = "far"\nservers = []\n')
+    return {"ctl": ctl, "itl": itl, "new-ctl": new_ctl, "new-itl": new_itl, "tvs": tmp_path / "tvs.toml", "database": tmp_path / "tvs.db"}
+
+
+def sums(path):
+    data = path.read_bytes()
+    return hashlib.md5(data).hexdigest(), hashlib.sha1(data).hexdigest()
+
+
+@pytest.fixture
+def inventory(cluster, tmp_path):
+    ctl, itl = sums(cluster["ctl"]), sums(cluster["itl"])
+    rows = [f"SEP0,CP-8861,x,{ctl[0]},{itl[1]},near", f"SEP1,CP-8861,x,{ctl[1].upper()},{itl[0]},near",
+            f"SEP2,Cisco 7960,x,{ctl[0]},,near", f"SEP3,CP-8861,x,{ctl[0]},{itl[0]},far", "SEP4,CP-8861,x,,,near",
+            f"SEP5,CP-8861,x,{'ab' * 16},,near", f"SEP6,<b>Polycom&,x,{ctl[0]},{itl[0]},near"]
+    (tmp_path / "export.csv").write_text("Device Name,Product,Load,CTL,ITL,Device Pool\n" + "\n".join(rows) + "\n")
+    return tmp_path / "export.csv"
+
+
+def known(cluster):
+    return ["--known", cluster["ctl"], "--known", cluster["itl"]]
+
+
+def test_import_and_list(ctlsign, cluster, inventory, tmp_path):
+    assert "phones.csv: 7 phones, 7 of them new, 0 updated" in ctlsign("phone", "import", inventory).out
+    (tmp_path / "more.jsonl").write_text('{"device": "SEP0", "model": "8851"}\n{"device": "SEP9", "model": "8861"}\n')
+    assert json.loads(ctlsign("phone", "import", "more.jsonl", "--json").out) == {"file": "phones.csv", "phones": 8, "added": 1, "updated": 1}
+    phones = {one["device"]: one for one in json.loads(ctlsign("phone", "list", *known(cluster), "--json").out)["phones"]}
+    assert phones["SEP1"]["ctl"] == str(cluster["ctl"]) and phones["SEP0"]["ctl"] == "none"
+    assert phones["SEP5"]["ctl"] == "AB" * 16 and phones["SEP6"]["model-known"] is False
+    assert "SEP6  <b>Polycom& (model not known)" in ctlsign("phone", "list").out
+    (tmp_path / "bad.csv").write_text("device,ctl\nSEP1,12\n")
+    assert "line 2" in ctlsign("phone", "import", "bad.csv", expect=3).err
+    ctlsign("phone", "import", "absent.csv", expect=6)
+    assert len(json.loads(ctlsign("phone", "list", "--json").out)["phones"]) == 8
+
+
+def test_decide(ctlsign, cluster):
+    lists = ["--ctl", cluster["ctl"], "--itl", cluster["itl"]]
+    yes = ctlsign("phone", "decide", cluster["new-ctl"], "--model", "8861", *lists, "--tvs", cluster["tvs"])
+    assert yes.out == "accepts: TVS vouches for the signer (rule 3)\n"
+    no = json.loads(ctlsign("phone", "decide", cluster["new-ctl"], "--model", "7960", *lists, "--tvs", cluster["tvs"], "--json", expect=1).out)
+    assert no["rule"] == "no-security-by-default" and no["step"] == 5 and "delete-list-by-hand" in no["remedies"]
+    down = ctlsign("phone", "decide", cluster["new-ctl"], "--model", "8861", *lists, "--tvs", cluster["tvs"], "--pool", "far", expect=1)
+    assert "no TVS server answers (rule 4); to change it:" in down.out
+    first = ctlsign("phone", "decide", cluster["new-ctl"], "--model", "Polycom")
+    assert "(rule 1)" in first.out and "is not known" in first.err
+    itl = json.loads(ctlsign("phone", "decide", cluster["new-itl"], "--model", "8861", "--ctl", cluster["new-ctl"], "--json").out)
+    assert itl["rule"] == "installed-ctl"
+
+
+def test_rows_of_models_may_be_added(ctlsign, cluster, tmp_path):
+    (tmp_path / "models.toml").write_text('[[model]]\nwhy = "measured"\nname = "Polycom"\nguess = false\nsecurity-by-default = true\n')
+    lists = ["--ctl", cluster["ctl"], "--itl", cluster["itl"], "--tvs", cluster["tvs"], "--model", "Polycom"]
+    assert "not-known" in ctlsign("phone", "decide", cluster["new-ctl"], *lists, expect=1).out
+    assert "accepts" in ctlsign("phone", "decide", cluster["new-ctl"], *lists, "--models", "models.toml").out
+    (tmp_path / "models.toml").write_text("[[model]]\nwhy = 1\n")
+    ctlsign("phone", "decide", cluster["new-ctl"], *lists, "--models", "models.toml", expect=3)
+
+
+def test_preflight(ctlsign, cluster, inventory):
+    ctlsign("phone", "import", inventory)
+    arguments = ["phone", "preflight", cluster["new-ctl"], *known(cluster), "--tvs", cluster["tvs"]]
+    report = json.loads(ctlsign(*arguments, "--json", expect=1).out)
+    assert (report["accepts"], report["refuses"], report["not-known"]) == (3, 2, 2)
+    rules = {one["rule"]: one for one in report["rules"]}
+    assert rules["tvs"]["devices"] == ["SEP0", "SEP1"] and rules["first-list"]["devices"] == ["SEP4"]
+    assert rules["no-security-by-default"]["devices"] == ["SEP2"] and rules["tvs-down"]["devices"] == ["SEP3"]
+    assert rules["lists-unknown"]["devices"] == ["SEP5"] and rules["model-unknown"]["devices"] == ["SEP6"]
+    assert {one["remedy"]: one["phones"] for one in report["remedies"]}["delete-list-by-hand"] == 2
+    text = ctlsign(*arguments, expect=1).out
+    assert text.startswith("7 phones: 3 accept, 2 refuse, of 2 it is not known\n")
+    assert "             SEP2\n" in text and "what would change it:" in text
+    good = ctlsign("phone", "preflight", cluster["ctl"], *known(cluster), "--json", "--phones", inventory)
+    assert json.loads(good.out)["refuses"] == 0
+
+
+def test_a_plan_that_is_wrong(ctlsign, cluster, tmp_path):
+    for text, problem in (('[[server]]\nname = "a"\n', "a name and a certificate"), ("server = 1\n", "expected [[server]]"),
+                          ('[[pool]]\nname = "p"\nservers = ["x"]\n', "not there"), ("[[", "tvs.toml"),
+                          ('[[server]]\nname = "a"\ncertificate = "b"\nup = true\n', "no server has the key 'up'")):
+        (tmp_path / "tvs.toml").write_text(text)
+        result = ctlsign("phone", "decide", cluster["ctl"], "--model", "8861", "--tvs", "tvs.toml", expect=3)
+        assert problem in result.err
+
+
+# --- simulate -------------------------------------------------------------------------------------------------
+
+
+class TftpServer:
+    """Enough of RFC 1350 to serve a folder; drops the first packet of every file when it is told to."""
+
+    def __init__(self, folder, lossy=False):
+        self.folder, self.lossy, self.seen = folder, lossy, set()
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            packet, client = self.socket.recvfrom(2000)
+            name = packet[2:packet.index(0, 2)].decode()
+            if self.lossy and (name, client) not in self.seen:
+                self.seen.add((name, client))
+                continue
+            threading.Thread(target=self.serve, args=(name, client), daemon=True).start()
+
+    def serve(self, name, client):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as data:
+            data.bind(("127.0.0.1", 0))
+            data.settimeout(30)
+            path = self.folder / name
+            if not path.exists():
+                data.sendto(struct.pack("!HH", 5, 1) + b"no such file\0", client)
+                return
+            content = path.read_bytes()
+            for number in range(len(content) // 512 + 1):
+                data.sendto(struct.pack("!HH", 3, number + 1) + content[number * 512:(number + 1) * 512], client)
+                while data.recv(100)[2:4] != struct.pack("!H", number + 1):
+                    pass
+
+
+def publish(folder, ctl, itl):
+    folder.mkdir(exist_ok=True)
+    shutil.copy(ctl, folder / "CTLFile.tlv")
+    shutil.copy(itl, folder / "ITLFile.tlv")
+    return folder
+
+
+def test_simulate_a_regenerated_certificate_over_tftp_and_http(ctlsign, cluster, serve, tmp_path):  # noqa: F811
+    folder = publish(tmp_path / "files", cluster["ctl"], cluster["itl"])
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    handler.log_message = lambda *_: None
+    web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=web.serve_forever, daemon=True).start()
+    tftp = TftpServer(folder)
+    first = ctlsign("phone", "simulate", "--state", "lab", "--count", 5, "--source", f"tftp://127.0.0.1:{tftp.port}")
+    assert "5 phones: 10 lists taken, 0 refused" in first.out and "SEP000000000004: CTL and ITL installed" in first.out
+    publish(folder, cluster["new-ctl"], cluster["new-itl"])
+    server = serve("--database", cluster["database"])
+    second = json.loads(ctlsign("phone", "simulate", "--state", "lab", "--source", f"http://127.0.0.1:{web.server_address[1]}", "--tvs-server",
+                                f"127.0.0.1:{server.port}", "--json").out)
+    assert second["taken"] == 10 and second["queries"] == 5 and second["status"] == {"Trust List updated": 5}
+    # What they have now is an inventory like any other.
+    lists = [word for path in sorted((tmp_path / "lab/lists").iterdir()) for word in ("--known", path)]
+    report = json.loads(ctlsign("phone", "preflight", cluster["new-ctl"], "--phones", "lab/phones.csv", *lists, "--json").out)
+    assert report["rules"][0]["rule"] == "already-installed" and report["accepts"] == 5
+    web.shutdown()
+    web.server_close()
+
+
+def test_simulate_when_packets_are_lost(ctlsign, cluster, tmp_path):
+    tftp = TftpServer(publish(tmp_path / "files", cluster["ctl"], cluster["itl"]), lossy=True)
+    result = ctlsign("phone", "simulate", "--state", "lab", "--count", 1, "--source", f"tftp://127.0.0.1:{tftp.port}", "--quiet")
+    assert result.out.startswith("1 phones: 2 lists taken")
+
+
+def test_simulate_a_phone_of_tls10(ctlsign, cluster, serve, tmp_path):  # noqa: F811
+    folder = publish(tmp_path / "files", cluster["ctl"], cluster["itl"])
+    base = ["phone", "simulate", "--state", "lab", "--source", folder, "--json"]
+    ctlsign(*base, "--count", 1, "--model", "CP-7962G")
+    publish(folder, cluster["new-ctl"], cluster["new-itl"])
+    modern = serve("--database", cluster["database"])
+    refused = json.loads(ctlsign(*base, "--tvs-server", f"127.0.0.1:{modern.port}", expect=1).out)
+    assert refused["refused"] == 2 and refused["queries"] == 0
+    old = serve("--database", cluster["database"], "--allow-tls10")
+    taken = json.loads(ctlsign(*base, "--tvs-server", f"127.0.0.1:{old.port}").out)
+    assert taken["taken"] == 2 and "TLSv1 " in old.text()
+
+
+def test_five_thousand_phones_start_at_once(ctlsign, cluster, serve, tmp_path):  # noqa: F811
+    folder = publish(tmp_path / "files", cluster["ctl"], cluster["itl"])
+    base = ["phone", "simulate", "--state", "lab", "--source", folder, "--json"]
+    ctlsign(*base, "--count", 5000)
+    publish(folder, cluster["new-ctl"], cluster["new-itl"])
+    server = serve("--database", cluster["database"], "--max-per-address", 6000, "--handshake-timeout", 200)
+    summary = json.loads(ctlsign(*base, "--tvs-server", f"127.0.0.1:{server.port}", "--timeout", 200).out)
+    assert (summary["taken"], summary["queries"], summary["failed"]) == (10000, 5000, 0)
+    assert server.counters()["valid"] == 5000
+
+
+def test_simulate_says_what_is_wrong(ctlsign, cluster, tmp_path):
+    base = ["phone", "simulate", "--state", "lab"]
+    assert "--count or --phones" in ctlsign(*base, "--source", tmp_path, expect=2).err
+    ctlsign(*base, "--count", 1, "--source", "absent", expect=6)
+    ctlsign(*base, "--count", 1, "--source", "ftp://host", expect=2)
+    (tmp_path / "phones.csv").write_text(f"device,ctl\nSEP1,{'ab' * 16}\n")
+    assert "--known" in ctlsign(*base, "--phones", "phones.csv", "--source", tmp_path, expect=2).err
+    assert not (tmp_path / "lab").exists()
