@@ -34,6 +34,7 @@ void add_commands(CLI::App& program, Action& action) {
     add_extract(program, action);
     add_config(program, action);
     add_token(program, action);
+    add_cluster(program, action);
     add_phone(program, action);
     add_tvs(program, action);
     add_virtual(program, action);

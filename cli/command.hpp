@@ -32,6 +32,7 @@ void add_prepare(CLI::App& program, Action& action);
 void add_attach(CLI::App& program, Action& action);
 void add_extract(CLI::App& program, Action& action);
 void add_config(CLI::App& program, Action& action);
+void add_cluster(CLI::App& program, Action& action);
 void add_token(CLI::App& program, Action& action);
 void add_phone(CLI::App& program, Action& action);
 void add_tvs(CLI::App& program, Action& action);

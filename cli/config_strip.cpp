@@ -48,9 +48,9 @@ class Stripper {
 
     void ask() const {
         if (changed_.empty()) return;
-        confirm(
-            fmt::format("overwrite {} with other content than what was signed?", fmt::join(changed_, ", ")),
-            options_.overwrite);
+        confirm(fmt::format("overwrite {} with other content than what was signed? (y/n):",
+                            fmt::join(changed_, ", ")),
+                options_.overwrite);
     }
 
     void strip(std::size_t file) const {

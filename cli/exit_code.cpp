@@ -43,6 +43,10 @@ ExitCode of_ctlsign(Errc code) noexcept {
             return ExitCode::No;
         case Errc::RuleRefused:
             return ExitCode::RuleRefused;
+        case Errc::InUse:
+        case Errc::NodeFailed:
+        case Errc::Unfinished:
+            return ExitCode::Environment;
     }
     return ExitCode::Fault;
 }

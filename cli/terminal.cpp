@@ -2,6 +2,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -76,10 +77,16 @@ std::string coloured(std::string_view text, Tone tone) {
 }
 
 void confirm(std::string_view question, Answer answer) {
-    if (answer == Answer::Yes) return;
-    if (::isatty(STDIN_FILENO) != 1 || ::isatty(STDERR_FILENO) != 1)
-        throw UsageError(fmt::format("{}: there is no terminal to answer; --yes says yes", question));
-    write_all(STDERR_FILENO, fmt::format("{} (y/n): ", question));
+    if (answer == Answer::Yes) {
+        static_cast<void>(write_all(STDERR_FILENO, fmt::format("{} y\n", question)));
+        return;
+    }
+    if (::isatty(STDIN_FILENO) != 1 || ::isatty(STDERR_FILENO) != 1) {
+        std::string line(question);
+        std::ranges::replace(line, '\n', ' ');
+        throw UsageError(fmt::format("{} there is no terminal to answer; --yes says yes", line));
+    }
+    write_all(STDERR_FILENO, fmt::format("{} ", question));
     std::string line;
     for (char c = 0; ::read(STDIN_FILENO, &c, 1) == 1 && c != '\n';) line += c;
     if (line != "y" && line != "Y" && line != "yes") throw UsageError("not confirmed: nothing was done");

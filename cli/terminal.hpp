@@ -20,8 +20,8 @@ enum class Tone { Good, Bad };
 std::string coloured(std::string_view text, Tone tone);
 
 enum class Answer { Ask, Yes };
-/// Puts QUESTION to the person at the terminal; anything but yes throws UsageError, as does the lack of a
-/// terminal. Answer::Yes answers it.
+/// Puts QUESTION, as it stands, to the person at the terminal; anything but yes throws UsageError, as does
+/// the lack of a terminal. Answer::Yes answers it, visibly.
 void confirm(std::string_view question, Answer answer);
 
 /// A bar on standard error for work that takes longer than a second, where that is a terminal. For several

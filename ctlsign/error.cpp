@@ -23,6 +23,12 @@ class Category final : public std::error_category {
                 return "the digest is not the approved one";
             case Errc::RuleRefused:
                 return "refused by a rule";
+            case Errc::InUse:
+                return "in use";
+            case Errc::NodeFailed:
+                return "the node failed";
+            case Errc::Unfinished:
+                return "nodes serve different files";
         }
         return "unknown";
     }

@@ -13,6 +13,9 @@ enum class Errc {
     NotVerified,     ///< a file that was to be written, or signed anew, does not verify
     DigestMismatch,  ///< not the digest that was approved
     RuleRefused,     ///< by a rule, which the message names
+    InUse,           ///< another process is changing the cluster
+    NodeFailed,      ///< a node cannot be reached or written; the message says what became of the others
+    Unfinished,      ///< nodes serve different files and cannot be brought together now
 };
 const std::error_category& category() noexcept;
 std::error_code make_error_code(Errc code) noexcept;

@@ -58,6 +58,10 @@ ctlsign_status of_ctlsign(Errc code) noexcept {
             return CTLSIGN_STATUS_NOT_VERIFIED;
         case Errc::RuleRefused:
             return CTLSIGN_STATUS_RULE;
+        case Errc::InUse:
+        case Errc::NodeFailed:
+        case Errc::Unfinished:
+            return CTLSIGN_STATUS_SYSTEM;
     }
     return CTLSIGN_STATUS_FAULT;
 }

@@ -232,6 +232,7 @@ OutputFile OutputFile::open(const std::string& path, std::size_t size) {
 OutputFile::OutputFile(OutputFile&& other) noexcept
     : path_(std::move(other.path_)),
       name_(std::move(other.name_)),
+      temporary_name_(std::exchange(other.temporary_name_, {})),
       folder_(std::exchange(other.folder_, -1)),
       temporary_(std::exchange(other.temporary_, -1)),
       mode_(other.mode_),
@@ -239,39 +240,49 @@ OutputFile::OutputFile(OutputFile&& other) noexcept
       group_(other.group_) {}
 
 OutputFile::~OutputFile() {
+    if (!temporary_name_.empty()) ::unlinkat(folder_, temporary_name_.c_str(), 0);
     if (temporary_ >= 0) ::close(temporary_);
     if (folder_ >= 0) ::close(folder_);
 }
 
-void OutputFile::store(ByteView bytes) {
+void OutputFile::write(ByteView bytes) {
     for (int number = 0; number < kPrivateNames; ++number) sweep(folder_, private_name(name_, number));
-
-    std::string name;
     if (temporary_ < 0) {
         Named named = create_named(folder_, name_, path_);
-        name = std::move(named.name);
+        temporary_name_ = std::move(named.name);
         temporary_ = named.file.release();
     }
-    try {
-        write_all(temporary_, bytes, path_);
-        if (::ftruncate(temporary_, static_cast<off_t>(bytes.size())) != 0)
-            fail(errno, "ftruncate", path_, kUnchanged);
-        if (mode_) {
-            // Another owner can be kept by root alone; the new file is the caller's otherwise.
-            if (::fchown(temporary_, owner_, group_) != 0 && errno != EPERM)
-                fail(errno, "fchown", path_, kUnchanged);
-            if (::fchmod(temporary_, *mode_) != 0) fail(errno, "fchmod", path_, kUnchanged);
-        }
-        if (retry([&] { return ::fsync(temporary_); }) != 0) fail(errno, "fsync", path_, kUnchanged);
-        if (name.empty()) name = name_unnamed(folder_, name_, temporary_, path_);
-        if (::renameat(folder_, name.c_str(), folder_, name_.c_str()) != 0)
-            fail(errno, "rename", path_, kUnchanged);
-    } catch (...) {
-        if (!name.empty()) ::unlinkat(folder_, name.c_str(), 0);
-        throw;
+    write_all(temporary_, bytes, path_);
+    if (::ftruncate(temporary_, static_cast<off_t>(bytes.size())) != 0)
+        fail(errno, "ftruncate", path_, kUnchanged);
+    if (mode_) {
+        // Another owner can be kept by root alone; the new file is the caller's otherwise.
+        if (::fchown(temporary_, owner_, group_) != 0 && errno != EPERM)
+            fail(errno, "fchown", path_, kUnchanged);
+        if (::fchmod(temporary_, *mode_) != 0) fail(errno, "fchmod", path_, kUnchanged);
     }
+    if (retry([&] { return ::fsync(temporary_); }) != 0) fail(errno, "fsync", path_, kUnchanged);
+}
+
+void OutputFile::commit() {
+    if (temporary_name_.empty()) temporary_name_ = name_unnamed(folder_, name_, temporary_, path_);
+    if (::renameat(folder_, temporary_name_.c_str(), folder_, name_.c_str()) != 0)
+        fail(errno, "rename", path_, kUnchanged);
+    temporary_name_.clear();
     if (retry([&] { return ::fsync(folder_); }) != 0 && errno != EINVAL)
         fail(errno, "fsync", path_, "the new file is in place, but the disk did not confirm it");
+}
+
+void remove_file(const std::string& path) {
+    if (::unlink(path.c_str()) != 0) {
+        if (errno == ENOENT) return;
+        fail(errno, "unlink", path, "the file is still there");
+    }
+    const std::string parent = std::filesystem::path(path).parent_path().string();
+    const Descriptor folder(
+        ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (folder.get() < 0 || (retry([&] { return ::fsync(folder.get()); }) != 0 && errno != EINVAL))
+        fail(errno, "fsync", path, "the file is gone, but the disk did not confirm it");
 }
 
 }  // namespace ctlsign

@@ -28,10 +28,10 @@ void store_file(const std::string& path, ByteView bytes);
 /// True when both paths lead to one existing file.
 bool same_file(const std::string& a, const std::string& b) noexcept;
 
-/// A file about to be stored. open() finds out what can be known beforehand; store() writes an unnamed file
-/// in the same folder, flushes it, names it and renames it to its target, and flushes the folder. On any
-/// failure before the rename the target is absent or unchanged, and no temporary stays. A process killed in
-/// between may leave one, with its lock gone: the next store to the same target removes it.
+/// A file about to be stored. open() finds out what can be known beforehand; write() fills an unnamed file in
+/// the same folder and flushes it; commit() names it, renames it to its target, and flushes the folder. On
+/// any failure before the rename the target is absent or unchanged, and no temporary stays. A process killed
+/// in between may leave one, with its lock gone: the next store to the same target removes it.
 class OutputFile {
   public:
     /// Follows symbolic links to the target, keeps the mode of one that exists, and reserves SIZE octets
@@ -44,17 +44,28 @@ class OutputFile {
     ~OutputFile();
 
     /// Once. Throws the system's code.
-    void store(ByteView bytes);
+    void write(ByteView bytes);
+    /// Once, after write(). Throws the system's code.
+    void commit();
+    void store(ByteView bytes) {
+        write(bytes);
+        commit();
+    }
 
   private:
     OutputFile() = default;
 
-    std::string path_;    ///< as given, for messages
-    std::string name_;    ///< of the target in its folder
-    int folder_ = -1;     ///< descriptor
-    int temporary_ = -1;  ///< descriptor; -1 where unnamed files are not supported
+    std::string path_;            ///< as given, for messages
+    std::string name_;            ///< of the target in its folder
+    std::string temporary_name_;  ///< in the folder; empty while it has none
+    int folder_ = -1;             ///< descriptor
+    int temporary_ = -1;          ///< descriptor; -1 where unnamed files are not supported
     std::optional<std::uint32_t> mode_;
     std::uint32_t owner_ = 0, group_ = 0;  ///< of the target that exists
 };
+
+/// Takes the file at PATH away, and flushes its folder. One that is not there is no failure. Throws the
+/// system's code.
+void remove_file(const std::string& path);
 
 }  // namespace ctlsign

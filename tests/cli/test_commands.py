@@ -9,16 +9,21 @@ import pytest
 from conftest import KRAKOW, PROGRAM
 
 TREE = {
-    "": ["show", "verify", "diff", "build", "resign", "prepare", "attach", "extract", "config", "token", "phone", "tvs", "virtual"],
+    "": ["show", "verify", "diff", "build", "resign", "prepare", "attach", "extract", "config", "token", "cluster", "phone", "tvs", "virtual"],
     "config": ["sign", "verify", "strip"],
     "token": ["list", "doctor", "ready", "rehearse", "selftest", "watch", "export-certificate", "forget-pin-failures", "provision"],
     "phone": ["import", "list", "decide", "preflight", "simulate"],
     "tvs": ["serve", "query", "import-database"],
+    "cluster": ["init", "node", "certificate", "mixed-mode", "non-secure-mode", "update", "reset-localkey", "delete-ctl", "token",
+                "release", "rollback-parameter", "adopt", "restarted", "status", "expiry", "recover", "check", "backup", "restore", "history", "audit"],
+    "cluster node": ["add", "remove", "list"],
+    "cluster certificate": ["import", "list", "delete", "regenerate"],
+    "cluster token": ["add", "remove", "list"],
     "virtual": ["create", "list", "plug", "unplug", "fault", "env", "learn"],
 }
 COMMANDS = [""] + [f"{parent} {name}".strip() for parent, names in TREE.items() for name in names]
 # Those that report, and hence have --json.
-REPORTING = [c for c in COMMANDS if c not in ("", "config", "token", "phone", "tvs", "tvs serve", "virtual", "virtual fault")]
+REPORTING = [c for c in COMMANDS if c and c not in TREE and c not in ("virtual fault", "cluster restarted", "tvs serve")]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -65,8 +70,8 @@ def complete(ctlsign, *words):
 def test_bash_completion(ctlsign):
     assert set(complete(ctlsign, "")) == {*TREE[""], "-h", "--help", "--version"}
     assert complete(ctlsign, "ver") == ["verify"]
-    for parent in ("config", "token", "virtual"):
-        assert set(TREE[parent]) <= set(complete(ctlsign, parent, ""))
+    for parent in TREE:
+        assert set(TREE[parent]) <= set(complete(ctlsign, *parent.split(), ""))
     assert complete(ctlsign, "build", "--time") == ["--timestamp"]
     assert complete(ctlsign, "config", "sign", "x", "--roo") == ["--root"]
     assert complete(ctlsign, "build", "--timestamp", "") == []

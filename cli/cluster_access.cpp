@@ -1,0 +1,75 @@
+#include <fmt/format.h>
+
+#include <cli/cluster_access.hpp>
+#include <cli/exit_code.hpp>
+#include <cli/terminal.hpp>
+#include <ctlsign/cluster/operation.hpp>
+#include <ctlsign/trustlist/text.hpp>
+
+namespace ctlsign::cli {
+
+namespace {
+
+constexpr std::chrono::seconds kPatience{10};
+
+void end_unfinished(cluster::Writer& writer) {
+    const auto unfinished = cluster::find_unfinished(writer.database());
+    if (!unfinished) return;
+    print_note(fmt::format("{} of {} was ended in the middle", unfinished->operation,
+                           format_utc(unfinished->started)));
+    const cluster::Resumed resumed = cluster::resume(writer);
+    print_note(resumed == cluster::Resumed::Finished
+                   ? "it is finished now: every node serves the new CTL"
+                   : "it is undone now: every node serves what it served before");
+}
+
+}  // namespace
+
+void add_cluster_option(CLI::App& command, ClusterOptions& options) {
+    command.add_option("--cluster", options.path, "The cluster's file (default cluster.db)")
+        ->type_name("FILE");
+}
+
+void add_yes_flag(CLI::App& command, Answer& answer) {
+    command.add_flag_callback(
+        "--yes", [&answer] { answer = Answer::Yes; }, "Answer the question with yes");
+}
+
+void add_force_flag(CLI::App& command, Force& force) {
+    command.add_flag_callback(
+        "--force", [&force] { force = Force::Yes; },
+        "Go on where a rule refuses and can be forced; what will happen is told, and remembered by the "
+        "audit");
+}
+
+void require_allowed(const std::vector<cluster::Refusal>& refusals, Force force) {
+    for (const cluster::Refusal& refusal : refusals)
+        if (!refusal.consequence || force == Force::No) refuse(refusal);
+    for (const cluster::Refusal& refusal : refusals)
+        print_warning(fmt::format("rule {} is forced: {}", to_text(refusal.rule), *refusal.consequence));
+}
+
+Administration::Administration(const ClusterOptions& options, std::string_view command)
+    : database(cluster::Database::open(options.path)), writer(database, command, kPatience) {
+    end_unfinished(writer);
+}
+
+const cluster::Node& get_node(const cluster::State& state, const std::string& name) {
+    const cluster::Node* node = state.find_node(name);
+    if (node == nullptr)
+        throw UsageError(fmt::format("there is no node {}: see ctlsign cluster node list", name));
+    return *node;
+}
+
+cluster::Store get_store(const std::string& name) {
+    const auto store = cluster::find_store(name);
+    if (!store)
+        throw UsageError(
+            fmt::format("there is no store {}: CallManager, CAPF, TVS, ITLRecovery, tomcat, ipsec, "
+                        "CallManager-trust, Phone-SAST-trust, CAPF-trust, tomcat-trust, ipsec-trust, "
+                        "phone-trust, phone-ctl-trust, phone-vpn-trust",
+                        name));
+    return *store;
+}
+
+}  // namespace ctlsign::cli

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include <CLI/App.hpp>
+#include <cli/terminal.hpp>
+#include <ctlsign/cluster/database.hpp>
+#include <ctlsign/cluster/rules.hpp>
+
+namespace ctlsign::cli {
+
+/// --cluster FILE.
+struct ClusterOptions {
+    std::string path = "cluster.db";
+};
+void add_cluster_option(CLI::App& command, ClusterOptions& options);
+/// --yes.
+void add_yes_flag(CLI::App& command, Answer& answer);
+/// --force.
+enum class Force { No, Yes };
+void add_force_flag(CLI::App& command, Force& force);
+/// Refuses by the first of REFUSALS, unless all of them may be forced and are; says then what will happen.
+/// Throws Errc::RuleRefused.
+void require_allowed(const std::vector<cluster::Refusal>& refusals, Force force);
+
+/// A cluster opened to change it, by one administrator at a time. What an earlier command left half done is
+/// ended first, and told of.
+struct Administration {
+    cluster::Database database;
+    cluster::Writer writer;
+    Administration(const ClusterOptions& options, std::string_view command);
+};
+
+/// The node of that name. Throws UsageError.
+const cluster::Node& get_node(const cluster::State& state, const std::string& name);
+/// The store of that name. Throws UsageError.
+cluster::Store get_store(const std::string& name);
+
+}  // namespace ctlsign::cli

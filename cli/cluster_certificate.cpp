@@ -1,0 +1,203 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+
+#include <cli/cluster.hpp>
+#include <cli/cluster_access.hpp>
+#include <cli/input.hpp>
+#include <cli/json.hpp>
+#include <cli/terminal.hpp>
+#include <cli/token_report.hpp>
+#include <ctlsign/cluster/audit.hpp>
+#include <ctlsign/cluster/stores.hpp>
+#include <pkcs11/uri.hpp>
+
+namespace ctlsign::cli {
+
+namespace {
+
+struct Options {
+    ClusterOptions cluster;
+    std::string file, store, node, key, serial;
+    Answer answer = Answer::Ask;
+    Force force = Force::No;
+    Format format = Format::AsText;
+};
+
+std::string node_name(const cluster::State& state, const cluster::StoredCertificate& stored) {
+    const auto node =
+        std::ranges::find_if(state.nodes, [&](const auto& each) { return each.id == stored.node; });
+    return node == state.nodes.end() ? std::string() : node->name;
+}
+
+Json to_json(const cluster::State& state, const cluster::StoredCertificate& stored) {
+    Json json{{"store", to_text(stored.store)},
+              {"subject", stored.certificate.subject_text()},
+              {"issuer", stored.certificate.issuer_text()},
+              {"serial", to_hex(stored.certificate.serial())},
+              {"not-after", date_text(stored.certificate.not_after())}};
+    if (stored.node) json["node"] = node_name(state, stored);
+    if (stored.key) json["key"] = *stored.key;
+    return json;
+}
+
+std::string to_line(const cluster::State& state, const cluster::StoredCertificate& stored) {
+    const std::string node = node_name(state, stored);
+    return fmt::format("{}{}{}: {}, serial {}, until {}\n", to_text(stored.store), node.empty() ? "" : " of ",
+                       node, stored.certificate.subject_text(), to_hex(stored.certificate.serial()),
+                       date_text(stored.certificate.not_after()));
+}
+
+// The node that an own certificate is for: as named, else the one that it names; what only the publisher has
+// is his.
+const cluster::Node& owner(const cluster::State& state, cluster::Store store,
+                           const sast::Certificate& certificate, const std::string& name) {
+    if (!name.empty()) return get_node(state, name);
+    const bool publisher_only = store == cluster::Store::Capf || store == cluster::Store::ItlRecovery;
+    const cluster::Node* node =
+        publisher_only ? state.publisher() : state.find_node(certificate.common_name());
+    if (node == nullptr)
+        throw UsageError(
+            fmt::format("{} names no node: say whose it is with --node", certificate.subject_text()));
+    return *node;
+}
+
+std::optional<std::string> key_place(const std::string& key) {
+    if (key.empty()) return std::nullopt;
+    if (pkcs11::Uri::looks_like(key)) return key;
+    return std::filesystem::absolute(key).lexically_normal().string();
+}
+
+ExitCode import(const Options& options) {
+    const cluster::Store store = get_store(options.store);
+    const sast::Certificate certificate = load_certificate(options.file);
+    Administration administration(options.cluster, "cluster certificate import");
+    const cluster::State before = administration.database.load();
+    if (is_own(store)) {
+        const cluster::Node& node = owner(before, store, certificate, options.node);
+        const cluster::StoredCertificate* known = before.find_own(store, node);
+        if (known == nullptr || known->certificate != certificate) {
+            const auto refusals = check_anchors(before, store, node);
+            require_allowed(refusals, options.force);
+            append_forced(administration.writer, "certificate import", refusals);
+        }
+        put_own_certificate(administration.writer, store, node, certificate, key_place(options.key));
+    } else {
+        if (!options.node.empty() || !options.key.empty())
+            throw UsageError(
+                fmt::format("{} is of the whole cluster: leave out --node and --key", to_text(store)));
+        add_trusted_certificate(administration.writer, store, certificate);
+    }
+    const cluster::State after = administration.database.load();
+    const auto stored = std::ranges::find_if(after.certificates, [&](const cluster::StoredCertificate& each) {
+        return each.store == store && each.certificate == certificate;
+    });
+    options.format == Format::AsJson ? print_json(to_json(after, *stored)) : print(to_line(after, *stored));
+    return ExitCode::Done;
+}
+
+ExitCode list(const Options& options) {
+    std::optional<cluster::Store> store;
+    if (!options.store.empty()) store = get_store(options.store);
+    const cluster::State state = cluster::Database::open(options.cluster.path).load();
+    Json json = Json::array();
+    std::string text;
+    for (const auto& stored : state.certificates) {
+        if (store && stored.store != *store) continue;
+        json.push_back(to_json(state, stored));
+        text += to_line(state, stored);
+    }
+    options.format == Format::AsJson ? print_json({{"certificates", std::move(json)}}) : print(text);
+    return ExitCode::Done;
+}
+
+// The one in STORE that SERIAL (hexadecimal) or a common name tells.
+const cluster::StoredCertificate& find(const cluster::State& state, cluster::Store store,
+                                       const std::string& text) {
+    std::vector<const cluster::StoredCertificate*> found;
+    Bytes serial;
+    try {
+        serial = from_hex(text);
+    } catch (const std::invalid_argument&) {
+        serial.clear();
+    }
+    for (const auto& stored : state.certificates) {
+        const bool by_serial = !serial.empty() && equal(strip_leading_zeros(serial),
+                                                        strip_leading_zeros(stored.certificate.serial()));
+        if (stored.store == store && (by_serial || stored.certificate.common_name() == text))
+            found.push_back(&stored);
+    }
+    if (found.size() == 1) return *found.front();
+    throw UsageError(
+        fmt::format("{} certificates in {} are {}: give the serial number as certificate list shows it",
+                    found.size(), to_text(store), text));
+}
+
+ExitCode remove(const Options& options) {
+    const cluster::Store store = get_store(options.store);
+    Administration administration(options.cluster, "cluster certificate delete");
+    const cluster::State state = administration.database.load();
+    const cluster::StoredCertificate& stored = find(state, store, options.serial);
+    if (is_own(store))
+        refuse(cluster::Refusal{
+            cluster::ClusterRule::OwnCertificate,
+            fmt::format("{} of {} is the server's own: it is regenerated or replaced, never deleted",
+                        to_text(store), node_name(state, stored)),
+            std::nullopt});
+    confirm(fmt::format("Delete {} from {}? (y/n):", stored.certificate.subject_text(), to_text(store)),
+            options.answer);
+    delete_certificate(administration.writer, stored);
+    if (options.format == Format::AsJson) print_json(to_json(state, stored));
+    return ExitCode::Done;
+}
+
+}  // namespace
+
+void add_cluster_certificate(CLI::App& parent, Action& action) {
+    CLI::App& certificate = add_command(parent, "certificate", "The certificate stores of the cluster",
+                                        "ctlsign cluster certificate list --store Phone-SAST-trust");
+    certificate.require_subcommand(1);
+    const auto options = std::make_shared<Options>();
+
+    CLI::App& importing = add_command(
+        certificate, "import", "Put a certificate into a store",
+        "ctlsign cluster certificate import pub.pem --store CallManager --node cucm-pub --key pub.key");
+    add_cluster_option(importing, options->cluster);
+    importing.add_option("FILE", options->file, "PEM or DER")->required();
+    importing
+        .add_option("--store", options->store, "CallManager, CAPF, TVS, ITLRecovery, Phone-SAST-trust, ...")
+        ->type_name("STORE")
+        ->required();
+    importing.add_option("--node", options->node, "Whose own certificate it is (default: whom it names)")
+        ->type_name("NAME");
+    importing
+        .add_option("--key", options->key,
+                    "Where its private key is: a PKCS#11 URI, or a PEM or PKCS#12 file")
+        ->type_name("SIGNER");
+    add_force_flag(importing, options->force);
+    add_json_flag(importing, options->format);
+    importing.callback([&action, options] { action = [options] { return import(*options); }; });
+
+    CLI::App& listing = add_command(certificate, "list", "What is in the stores",
+                                    "ctlsign cluster certificate list --store CallManager");
+    add_cluster_option(listing, options->cluster);
+    listing.add_option("--store", options->store, "This one alone")->type_name("STORE");
+    add_json_flag(listing, options->format);
+    listing.callback([&action, options] { action = [options] { return list(*options); }; });
+
+    CLI::App& deleting =
+        add_command(certificate, "delete", "Take a certificate out of a trust store",
+                    "ctlsign cluster certificate delete SAST-ADN008580ef --store Phone-SAST-trust");
+    add_cluster_option(deleting, options->cluster);
+    deleting.add_option("CERTIFICATE", options->serial, "Its serial number or common name")->required();
+    deleting.add_option("--store", options->store, "Where it is")->type_name("STORE")->required();
+    add_yes_flag(deleting, options->answer);
+    add_json_flag(deleting, options->format);
+    deleting.callback([&action, options] { action = [options] { return remove(*options); }; });
+
+    add_cluster_regenerate(certificate, action);
+}
+
+}  // namespace ctlsign::cli

@@ -1,0 +1,147 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include <cli/cluster_change.hpp>
+#include <cli/input.hpp>
+#include <cli/json.hpp>
+#include <cli/terminal.hpp>
+#include <ctlsign/cluster/backup.hpp>
+#include <ctlsign/cluster/operation.hpp>
+#include <ctlsign/trustlist/decode.hpp>
+#include <ctlsign/trustlist/show.hpp>
+#include <ctlsign/trustlist/sign.hpp>
+#include <ctlsign/trustlist/text.hpp>
+
+namespace ctlsign::cli {
+
+namespace {
+
+constexpr Wording kMixedMode{"This operation sets the cluster to Mixed mode. Do you want to continue? (y/n):",
+                             "Moving Cluster to Mixed Mode", "Cluster set to Mixed Mode"};
+constexpr Wording kNonSecureMode{
+    "This operation will set the cluster to non secure mode. Do you want to continue? (y/n):",
+    "Moving Cluster to Non Secure Mode", "Cluster set to Non Secure Mode"};
+constexpr Wording kUpdate{"This operation updates the CTLFile. Do you want to continue? (y/n):",
+                          "Updating CTL file", "CTL file Updated"};
+
+void complete(cluster::Request& request, const ChangeOptions& options) {
+    if (options.way) request.way = options.way;
+    if (!options.digest.empty()) {
+        request.digest = find_digest(options.digest);
+        if (!request.digest) throw UsageError("--digest is sha1, sha256 or sha512");
+    }
+    request.time = choose_timestamp(options.timestamp, std::nullopt);
+}
+
+Json plan_json(const cluster::Plan& plan) {
+    Json json{{"operation", to_text(plan.operation)},
+              {"mode", to_text(plan.mode)},
+              {"secured-by", to_text(plan.way)}};
+    if (plan.signer) json["signer"] = plan.signer->subject_text();
+    if (plan.list) {
+        json["digest"] = to_text(plan.list->header.digest);
+        json["records"] = plan.list->records.size();
+        json["timestamp"] = format_utc(plan.list->header.timestamp);
+    }
+    json["notes"] = plan.notes;
+    return json;
+}
+
+void report_dry_run(const cluster::Plan& plan, const std::vector<cluster::ReachedNode>& nodes,
+                    Format format) {
+    const std::size_t length = prepare(*plan.list).octets.size() + plan.list->header.key_bits / 8 + 3;
+    if (format == Format::AsJson) {
+        Json json = plan_json(plan);
+        json["length"] = length;
+        json["dry-run"] = true;
+        print_json(json);
+        return;
+    }
+    print(fmt::format(
+        "{}: would be {} octets, {} records, signed by {} with {}, on {} nodes; nothing is changed\n",
+        plan.list->header.filename, length, plan.list->records.size(), plan.signer->subject_text(),
+        to_text(plan.list->header.digest), nodes.size()));
+}
+
+}  // namespace
+
+void add_change_options(CLI::App& command, ChangeOptions& options) {
+    add_cluster_option(command, options.cluster);
+    add_publisher_argument(command, options.signers);
+    add_token_options(command, options.signers.token);
+    command
+        .add_option("--digest", options.digest,
+                    "sha1, sha256 or sha512 (default: that of the current CTL, sha512 for a first one)")
+        ->type_name("DIGEST");
+    add_timestamp_option(command, options.timestamp);
+    add_yes_flag(command, options.answer);
+    add_force_flag(command, options.force);
+    command.add_flag("--dry-run", options.dry_run, "Do everything up to the PIN, and change nothing");
+    add_json_flag(command, options.format);
+}
+
+void add_ways(CLI::App& command, ChangeOptions& options) {
+    add_token_argument(command, options.signers);
+    command
+        .add_flag_callback(
+            "--tokenless", [&options] { options.way = cluster::Way::Tokenless; },
+            "The publisher's key signs, from now on")
+        ->excludes("--token");
+}
+
+const Wording& wording_of(cluster::Operation operation) {
+    if (operation == cluster::Operation::MixedMode) return kMixedMode;
+    if (operation == cluster::Operation::NonSecureMode) return kNonSecureMode;
+    return kUpdate;
+}
+
+ExitCode change_cluster(const ChangeOptions& options, cluster::Request request, const Wording& wording,
+                        std::vector<GivenToken> at_hand) {
+    complete(request, options);
+    Administration administration(options.cluster, fmt::format("cluster {}", to_text(request.operation)));
+    const cluster::State state = administration.database.load();
+    std::vector<GivenToken> tokens;
+    for (const std::string& text : options.signers.tokens)
+        tokens.push_back(find_given_token(text, options.signers.token));
+    if (!tokens.empty()) request.tokens = certificates_of(tokens);
+
+    cluster::Planned planned = plan(state, request);
+    if (!planned.plan) require_allowed(planned.refusals, Force::No);
+    auto nodes = cluster::reach_nodes(state.nodes);
+    for (auto& refusal : check_nodes(state, nodes)) planned.refusals.push_back(std::move(refusal));
+    require_allowed(planned.refusals, options.force);
+    cluster::Plan& plan = *planned.plan;
+    std::ranges::move(tokens, std::back_inserter(at_hand));
+    name_tokens(plan, at_hand);
+    for (const std::string& note : plan.notes) print_note(note);
+    const OpenedSigner opened = open_planned_signer(plan, at_hand, options.signers);
+    if (options.dry_run) {
+        report_dry_run(plan, nodes, options.format);
+        return ExitCode::Done;
+    }
+    confirm(wording.question, options.answer);
+    cluster::backup_before_change(administration.database);
+    const bool json = options.format == Format::AsJson;
+    if (!json) print(fmt::format("{}\n", wording.beginning));
+    const cluster::Carried carried =
+        carry_out(administration.writer, plan, opened.signer.get(), nodes, planned.refusals);
+    const auto steps = next_steps(plan);
+    if (json) {
+        const Checksums sums = checksums(*carried.octets);
+        Json report = plan_json(plan);
+        report["length"] = carried.octets->size();
+        report["md5"] = sums.md5;
+        report["sha1"] = sums.sha1;
+        report["nodes"] = nodes.size();
+        report["messages"] = {wording.beginning, wording.end};
+        report["next"] = steps;
+        print_json(report);
+    } else {
+        print(fmt::format("{}\n{}\n", wording.end, fmt::join(steps, "\n")));
+    }
+    return ExitCode::Done;
+}
+
+}  // namespace ctlsign::cli

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <cli/cluster_access.hpp>
+#include <cli/cluster_signers.hpp>
+#include <cli/command.hpp>
+#include <ctlsign/cluster/workflow.hpp>
+
+namespace ctlsign::cli {
+
+/// What every command that changes the CTL takes.
+struct ChangeOptions {
+    ClusterOptions cluster;
+    ClusterSignerOptions signers;
+    std::string digest, timestamp;
+    std::optional<cluster::Way> way;
+    Answer answer = Answer::Ask;
+    Force force = Force::No;
+    bool dry_run = false;
+    Format format = Format::AsText;
+};
+void add_change_options(CLI::App& command, ChangeOptions& options);
+/// --token, or --tokenless: where either may sign.
+void add_ways(CLI::App& command, ChangeOptions& options);
+
+/// What Unified CM says about an operation.
+struct Wording {
+    std::string_view question, beginning, end;
+};
+
+/// To the letter, as the table of workflows has it.
+const Wording& wording_of(cluster::Operation operation);
+
+/// Carries REQUEST out from the first rule to the last node; what OPTIONS say is filled in here. AT_HAND are
+/// tokens that the request names already.
+ExitCode change_cluster(const ChangeOptions& options, cluster::Request request, const Wording& wording,
+                        std::vector<GivenToken> at_hand = {});
+
+/// Takes the CTL from every node, or from NODE alone.
+ExitCode delete_ctl(const ChangeOptions& options, const std::string& node = {});
+
+}  // namespace ctlsign::cli

@@ -1,0 +1,177 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include <cli/cluster.hpp>
+#include <cli/cluster_change.hpp>
+#include <cli/json.hpp>
+#include <cli/terminal.hpp>
+#include <cli/token_report.hpp>
+#include <ctlsign/cluster/contents.hpp>
+#include <ctlsign/cluster/recovery.hpp>
+#include <ctlsign/trustlist/decode.hpp>
+
+namespace ctlsign::cli {
+
+namespace {
+
+struct Options {
+    ChangeOptions change;
+    std::vector<std::string> lost, forgotten;
+    std::string way;
+};
+
+struct Found {
+    cluster::SignerFacts facts;
+    std::vector<GivenToken> plugged;
+};
+
+bool names(const sast::Certificate& certificate, const std::vector<std::string>& list) {
+    return std::ranges::any_of(list, [&](const std::string& name) {
+        return certificate.common_name() == name || certificate.common_name() == fmt::format("{:24}", name);
+    });
+}
+
+cluster::TokenCondition condition_of(const sast::Certificate& certificate,
+                                     const std::vector<GivenToken>& plugged, const Options& options) {
+    using cluster::TokenCondition;
+    if (names(certificate, options.lost)) return TokenCondition::Lost;
+    if (names(certificate, options.forgotten)) return TokenCondition::Forgotten;
+    const auto token = std::ranges::find(plugged, certificate, &GivenToken::certificate);
+    if (token == plugged.end()) return TokenCondition::NotPlugged;
+    switch (pin_status(token->plugged->token).state) {
+        case pkcs11::PinState::FinalTry:
+            return TokenCondition::FinalTry;
+        case pkcs11::PinState::Locked:
+        case pkcs11::PinState::NotInitialized:
+            return TokenCondition::Locked;
+        default:
+            return TokenCondition::Ready;
+    }
+}
+
+// Whether the publisher's key of STORE is where the stores say.
+bool key_loads(const cluster::State& state, cluster::Store store, const Options& options) {
+    const auto* own = find_publisher_certificate(state, store);
+    if (own == nullptr || !own->key) return false;
+    try {
+        open_key(*own->key, own->certificate, options.change.signers.token);
+        return true;
+    } catch (const Error& error) {
+        print_note(error.what());
+        return false;
+    }
+}
+
+Found look(const cluster::State& state, const Options& options) {
+    Found found;
+    for (const auto& token : find_tokens(options.change.signers.token, std::nullopt).tokens) {
+        for (auto& identity : sast::list_identities(token)) {
+            const sast::Certificate certificate = identity.certificate;
+            found.plugged.push_back({token.info().label, certificate, std::move(identity)});
+        }
+    }
+    std::vector<sast::Certificate> named;
+    if (state.last && state.last->way == cluster::Way::Tokens)
+        named = cluster::token_certificates(decode_list(ByteView(state.last->octets)));
+    for (const auto& certificate : named)
+        found.facts.tokens.push_back({certificate, condition_of(certificate, found.plugged, options)});
+    for (const GivenToken& token : found.plugged) {
+        const bool known = std::ranges::find(named, token.certificate) != named.end();
+        if (!known &&
+            condition_of(token.certificate, found.plugged, options) == cluster::TokenCondition::Ready)
+            found.facts.spares.push_back(token.certificate);
+    }
+    found.facts.call_manager_key = key_loads(state, cluster::Store::CallManager, options);
+    found.facts.itl_recovery_key = key_loads(state, cluster::Store::ItlRecovery, options);
+    return found;
+}
+
+Json to_json(const cluster::WayOut& way) {
+    Json steps = Json::array();
+    for (const auto& step : way.steps) steps.push_back({{"text", step.text}, {"by-hand", !step.request}});
+    return {{"way", way.name},
+            {"text", way.text},
+            {"phones", describe(way.phones)},
+            {"needs", way.needs},
+            {"steps", std::move(steps)}};
+}
+
+std::string to_lines(const cluster::WayOut& way) {
+    std::string text = fmt::format("\n--way {}: {}\n  {}\n", way.name, way.text, describe(way.phones));
+    for (const std::string& need : way.needs) text += fmt::format("  needs {}\n", need);
+    for (std::size_t number = 0; number < way.steps.size(); ++number)
+        text += fmt::format("  {}. {}{}\n", number + 1, way.steps[number].text,
+                            way.steps[number].request ? "" : " (by hand)");
+    return text;
+}
+
+ExitCode report(const cluster::Assessment& assessment, Format format) {
+    if (format == Format::AsJson) {
+        Json ways = Json::array();
+        for (const auto& way : assessment.ways) ways.push_back(to_json(way));
+        print_json({{"lost", assessment.lost}, {"works", assessment.works}, {"ways", std::move(ways)}});
+    } else {
+        std::string text;
+        for (const std::string& line : assessment.works) text += fmt::format("works: {}\n", line);
+        for (const std::string& line : assessment.lost) text += fmt::format("lost: {}\n", line);
+        for (const auto& way : assessment.ways) text += to_lines(way);
+        print(assessment.ways.empty() ? text + "nothing is lost\n" : text);
+    }
+    return assessment.ways.empty() ? ExitCode::Done : ExitCode::No;
+}
+
+// Goes WAY as far as the program can.
+ExitCode go(const Options& options, const cluster::WayOut& way, const std::vector<GivenToken>& plugged) {
+    if (!way.needs.empty())
+        throw UsageError(fmt::format("--way {} needs {}", way.name, fmt::join(way.needs, ", and ")));
+    for (const auto& step : way.steps) {
+        if (!step.request) {
+            print(fmt::format("now: {}\n", step.text));
+            continue;
+        }
+        print_note(step.text);
+        const ExitCode code =
+            step.request->operation == cluster::Operation::DeleteCtl
+                ? delete_ctl(options.change)
+                : change_cluster(options.change, *step.request, wording_of(step.request->operation), plugged);
+        if (code != ExitCode::Done) return code;
+    }
+    return ExitCode::Done;
+}
+
+ExitCode run(const Options& options) {
+    const cluster::State state = cluster::Database::open(options.change.cluster.path).load();
+    const Found found = look(state, options);
+    const cluster::Assessment assessment = assess(state, found.facts);
+    if (options.way.empty()) return report(assessment, options.change.format);
+    const auto way = std::ranges::find(assessment.ways, options.way, &cluster::WayOut::name);
+    if (way == assessment.ways.end())
+        throw UsageError(
+            fmt::format("there is no way {} out of this: see ctlsign cluster recover", options.way));
+    return go(options, *way, found.plugged);
+}
+
+}  // namespace
+
+void add_cluster_recover(CLI::App& parent, Action& action) {
+    const auto options = std::make_shared<Options>();
+    CLI::App& command = add_command(
+        parent, "recover",
+        "What is lost, what still works, which ways lead out and what each costs; goes the one chosen",
+        "ctlsign cluster recover --lost SAST-ADN0054f509 --way replace-token");
+    command.add_option("--lost", options->lost, "A token that is lost")
+        ->type_name("TOKEN")
+        ->allow_extra_args(false);
+    command.add_option("--forgotten", options->forgotten, "A token whose PIN nobody knows")
+        ->type_name("TOKEN")
+        ->allow_extra_args(false);
+    command
+        .add_option("--way", options->way, "The way to go; the program does what it can, and says the rest")
+        ->type_name("WAY");
+    add_change_options(command, options->change);
+    command.callback([&action, options] { action = [options] { return run(*options); }; });
+}
+
+}  // namespace ctlsign::cli

@@ -1,0 +1,144 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+
+#include <cli/cluster.hpp>
+#include <cli/cluster_access.hpp>
+#include <cli/input.hpp>
+#include <cli/json.hpp>
+#include <cli/terminal.hpp>
+#include <cli/token_report.hpp>
+#include <ctlsign/cluster/audit.hpp>
+#include <ctlsign/cluster/backup.hpp>
+#include <ctlsign/cluster/regenerate.hpp>
+#include <ctlsign/cluster/services.hpp>
+#include <ctlsign/cluster/stores.hpp>
+#include <pkcs11/private_files.hpp>
+#include <sast/subject.hpp>
+
+namespace ctlsign::cli {
+
+namespace {
+
+constexpr std::int64_t kDay = 86400;
+
+struct Options {
+    ClusterOptions cluster;
+    std::string store, node, key, subject;
+    unsigned bits = 2048, days = 5 * 365;
+    Answer answer = Answer::Ask;
+    Force force = Force::No;
+    Format format = Format::AsText;
+};
+
+const cluster::Node& owner(const cluster::State& state, cluster::Store store, const std::string& name) {
+    if (!name.empty()) return get_node(state, name);
+    const bool publisher_only = store == cluster::Store::Capf || store == cluster::Store::ItlRecovery;
+    if (!publisher_only || state.publisher() == nullptr) throw UsageError("say whose it is with --node");
+    return *state.publisher();
+}
+
+Bytes subject_of(const Options& options, const cluster::State& state, cluster::Store store,
+                 const cluster::Node& node) {
+    if (!options.subject.empty()) return sast::encode_subject(options.subject);
+    const cluster::StoredCertificate* old = state.find_own(store, node);
+    if (old == nullptr)
+        throw UsageError(
+            fmt::format("{} has no {} certificate yet: name its --subject", node.name, to_text(store)));
+    return cluster::regenerated_subject(store, old->certificate);
+}
+
+// Beside the cluster's file unless another place is named.
+std::string key_path(const Options& options, cluster::Store store, const cluster::Node& node,
+                     const sast::Certificate& certificate) {
+    if (!options.key.empty()) return std::filesystem::absolute(options.key).lexically_normal().string();
+    const std::filesystem::path folder = std::filesystem::absolute(options.cluster.path + ".keys");
+    make_private_folder(folder);
+    return (folder / fmt::format("{}-{}-{}.pem", to_text(store), node.name, to_hex(certificate.serial())))
+        .string();
+}
+
+ExitCode run(const Options& options) {
+    const cluster::Store store = get_store(options.store);
+    if (!is_own(store))
+        throw UsageError(fmt::format("{} is a trust store: its certificates are deleted, not regenerated",
+                                     to_text(store)));
+    if (options.bits != 1024 && options.bits != 2048 && options.bits != 4096)
+        throw UsageError("--bits is 1024, 2048 or 4096: a trust list has no code for others");
+    Administration administration(options.cluster, "cluster certificate regenerate");
+    const cluster::State state = administration.database.load();
+    const cluster::Node& node = owner(state, store, options.node);
+    const auto refusals = check_anchors(state, store, node);
+    require_allowed(refusals, options.force);
+
+    const std::int64_t begin = now().time_since_epoch().count();
+    const cluster::NewCertificate fresh({subject_of(options, state, store, node), options.bits, begin,
+                                         begin + static_cast<std::int64_t>(options.days) * kDay});
+    const auto notes = announce(state, store, node, fresh.certificate());
+    for (const std::string& note : notes) print_note(note);
+    const std::vector<std::string> messages{
+        fmt::format(
+            "WARNING: This operation will overwrite any CA signed certificate previously imported for {}",
+            to_text(store)),
+        fmt::format("Successfully Regenerated Certificate for {}.", to_text(store)),
+        fmt::format(
+            "You must restart services related to {} for the regenerated certificates to become active.",
+            to_text(store))};
+    const bool json = options.format == Format::AsJson;
+    if (!json) print(messages[0] + "\n");
+    confirm("Proceed with regeneration (yes|no)?", options.answer);
+    cluster::backup_before_change(administration.database);
+    const std::string key = key_path(options, store, node, fresh.certificate());
+    fresh.store_key(key);
+    append_forced(administration.writer, "certificate regenerate", refusals);
+    put_own_certificate(administration.writer, store, node, fresh.certificate(), key);
+
+    std::vector<std::string> restarts;
+    for (const auto& restart : list_restarts(administration.database))
+        if (restart.node == node.name) restarts.emplace_back(to_text(restart.service));
+    if (json)
+        print_json({{"store", to_text(store)},
+                    {"node", node.name},
+                    {"subject", fresh.certificate().subject_text()},
+                    {"serial", to_hex(fresh.certificate().serial())},
+                    {"not-after", date_text(fresh.certificate().not_after())},
+                    {"key", key},
+                    {"messages", messages},
+                    {"notes", notes},
+                    {"restart", restarts}});
+    else
+        print(fmt::format("{}\n{}\nrestart on {}: {}\n", messages[1], messages[2], node.name,
+                          fmt::join(restarts, ", ")));
+    return ExitCode::Done;
+}
+
+}  // namespace
+
+void add_cluster_regenerate(CLI::App& parent, Action& action) {
+    const auto options = std::make_shared<Options>();
+    CLI::App& command =
+        add_command(parent, "regenerate", "Make a new key and a self-signed certificate for a server",
+                    "ctlsign cluster certificate regenerate --store CAPF");
+    add_cluster_option(command, options->cluster);
+    command.add_option("--store", options->store, "CallManager, CAPF, TVS, ITLRecovery, tomcat or ipsec")
+        ->type_name("STORE")
+        ->required();
+    command.add_option("--node", options->node, "Whose (default for CAPF and ITLRecovery: the publisher's)")
+        ->type_name("NAME");
+    command.add_option("--subject", options->subject, "CN=...,OU=... (default: as it was)")
+        ->type_name("SUBJECT");
+    command.add_option("--bits", options->bits, "1024, 2048 (default) or 4096")->type_name("BITS");
+    command.add_option("--days", options->days, "How long it is valid (default: five years)")
+        ->type_name("DAYS")
+        ->check(CLI::Range(1U, 36500U));
+    command.add_option("--key", options->key, "Where to write the private key (default: cluster.db.keys/)")
+        ->type_name("FILE");
+    add_yes_flag(command, options->answer);
+    add_force_flag(command, options->force);
+    add_json_flag(command, options->format);
+    command.callback([&action, options] { action = [options] { return run(*options); }; });
+}
+
+}  // namespace ctlsign::cli

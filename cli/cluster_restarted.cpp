@@ -1,0 +1,24 @@
+#include <memory>
+
+#include <cli/cluster.hpp>
+#include <cli/cluster_access.hpp>
+#include <ctlsign/cluster/services.hpp>
+
+namespace ctlsign::cli {
+
+void add_cluster_restarted(CLI::App& parent, Action& action) {
+    const auto options = std::make_shared<ClusterOptions>();
+    CLI::App& command = add_command(
+        parent, "restarted", "Note that the services which status names are restarted, and the phones reset",
+        "ctlsign cluster restarted");
+    add_cluster_option(command, *options);
+    command.callback([&action, options] {
+        action = [options] {
+            Administration administration(*options, "cluster restarted");
+            clear_restarts(administration.writer);
+            return ExitCode::Done;
+        };
+    });
+}
+
+}  // namespace ctlsign::cli

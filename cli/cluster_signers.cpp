@@ -1,0 +1,85 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include <cli/cluster_signers.hpp>
+#include <cli/exit_code.hpp>
+#include <cli/input.hpp>
+#include <sast/publisher_signer.hpp>
+#include <sast/token_signer.hpp>
+
+namespace ctlsign::cli {
+
+OpenedSigner open_key(const std::string& place, const sast::Certificate& certificate,
+                      const TokenOptions& options) {
+    if (!pkcs11::Uri::looks_like(place)) {
+        auto pins = make_pins(options, std::nullopt);
+        auto signer = sast::PublisherSigner::open(place, certificate, *pins);
+        return {std::move(pins), std::move(signer), {}};
+    }
+    const pkcs11::Uri uri = pkcs11::Uri::parse(place);
+    auto pins = make_pins(options, uri);
+    const pkcs11::Token token = sast::choose_token(find_tokens(options, uri).tokens, uri);
+    auto signer = std::make_unique<sast::TokenSigner>(sast::choose_identity(token, uri, certificate), *pins,
+                                                      make_policy(options));
+    return {std::move(pins), std::move(signer), {}};
+}
+
+void add_token_argument(CLI::App& command, ClusterSignerOptions& options) {
+    command
+        .add_option("--token", options.tokens,
+                    "A security token: PKCS#11 URI, label or serial number; one that does not sign may be "
+                    "the file of "
+                    "its certificate. The last that may sign does")
+        ->type_name("SIGNER")
+        ->allow_extra_args(false);
+}
+
+void add_publisher_argument(CLI::App& command, ClusterSignerOptions& options) {
+    command
+        .add_option("--signer", options.signer,
+                    "The publisher's key: PKCS#11 URI, PEM or PKCS#12 file (default: as the stores say)")
+        ->type_name("SIGNER");
+}
+
+GivenToken find_given_token(const std::string& text, const TokenOptions& options) {
+    if (!pkcs11::Uri::looks_like(text) && std::filesystem::is_regular_file(text))
+        return {text, load_certificate(text), std::nullopt};
+    const auto name = sast::TokenName::parse(text);
+    auto identity = sast::choose_identity(find_token(options, text), name.uri(), std::nullopt);
+    return {text, identity.certificate, std::move(identity)};
+}
+
+std::vector<sast::Certificate> certificates_of(const std::vector<GivenToken>& tokens) {
+    std::vector<sast::Certificate> certificates;
+    for (const GivenToken& token : tokens) certificates.push_back(token.certificate);
+    return certificates;
+}
+
+OpenedSigner open_planned_signer(const cluster::Plan& plan, const std::vector<GivenToken>& tokens,
+                                 const ClusterSignerOptions& options) {
+    const sast::Certificate& certificate = plan.signer.value();
+    if (plan.way == cluster::Way::Tokens) {
+        const auto token = std::ranges::find(tokens, certificate, &GivenToken::certificate);
+        if (!token->plugged) return open_key(token->text, certificate, options.token);
+        auto pins = make_pins(options.token, sast::TokenName::parse(token->text).uri());
+        auto signer = std::make_unique<sast::TokenSigner>(*token->plugged, *pins, make_policy(options.token));
+        return {std::move(pins), std::move(signer), {}};
+    }
+    if (!options.signer.empty()) return open_key(options.signer, certificate, options.token);
+    if (plan.signer_key) return open_key(*plan.signer_key, certificate, options.token);
+    throw UsageError(fmt::format("the stores do not say where the key of {} is: give --signer",
+                                 certificate.common_name()));
+}
+
+void name_tokens(cluster::Plan& plan, const std::vector<GivenToken>& tokens) {
+    for (cluster::KnownToken& known : plan.tokens) {
+        const auto given = std::ranges::find(tokens, known.certificate, &GivenToken::certificate);
+        if (given == tokens.end() || !given->plugged) continue;
+        known.label = given->plugged->token.info().label;
+        known.serial = given->plugged->token.info().serial;
+    }
+}
+
+}  // namespace ctlsign::cli

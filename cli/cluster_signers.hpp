@@ -1,0 +1,47 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <CLI/App.hpp>
+#include <cli/signer.hpp>
+#include <cli/token_access.hpp>
+#include <ctlsign/cluster/workflow.hpp>
+#include <sast/identity.hpp>
+
+namespace ctlsign::cli {
+
+/// Who may sign for a cluster: tokens as --token names them, and the publisher's key where the stores do not
+/// say it.
+struct ClusterSignerOptions {
+    std::vector<std::string> tokens;
+    std::string signer;
+    TokenOptions token;
+};
+/// --token, any number of times.
+void add_token_argument(CLI::App& command, ClusterSignerOptions& options);
+/// --signer.
+void add_publisher_argument(CLI::App& command, ClusterSignerOptions& options);
+
+/// A token as --token named it: plugged in, or known by its certificate in a file alone.
+struct GivenToken {
+    std::string text;
+    sast::Certificate certificate;
+    std::optional<sast::Identity> plugged;
+};
+/// Throws as sast::choose_token does. No PIN is spent.
+GivenToken find_given_token(const std::string& text, const TokenOptions& options);
+std::vector<sast::Certificate> certificates_of(const std::vector<GivenToken>& tokens);
+
+/// The key at PLACE (PKCS#11 URI or file) that belongs to CERTIFICATE, with no PIN spent.
+OpenedSigner open_key(const std::string& place, const sast::Certificate& certificate,
+                      const TokenOptions& options);
+/// The signer that PLAN says, with no PIN spent. Throws UsageError when it is not at hand.
+OpenedSigner open_planned_signer(const cluster::Plan& plan, const std::vector<GivenToken>& tokens,
+                                 const ClusterSignerOptions& options);
+/// Label and serial number of the tokens at hand, for what PLAN remembers of them.
+void name_tokens(cluster::Plan& plan, const std::vector<GivenToken>& tokens);
+
+}  // namespace ctlsign::cli

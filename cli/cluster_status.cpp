@@ -1,0 +1,128 @@
+#include <fmt/format.h>
+
+#include <memory>
+
+#include <cli/cluster.hpp>
+#include <cli/cluster_access.hpp>
+#include <cli/json.hpp>
+#include <cli/terminal.hpp>
+#include <ctlsign/cluster/operation.hpp>
+#include <ctlsign/cluster/services.hpp>
+#include <ctlsign/trustlist/decode.hpp>
+#include <ctlsign/trustlist/show.hpp>
+#include <ctlsign/trustlist/text.hpp>
+
+namespace ctlsign::cli {
+
+namespace {
+
+struct Options {
+    ClusterOptions cluster;
+    Format format = Format::AsText;
+};
+
+// What one node serves, as far as it can be told.
+struct Row {
+    std::string name;
+    std::optional<Checksums> sums;
+    std::string problem;
+};
+
+Row look_at(const cluster::Node& node, const cluster::State& state) {
+    Row row{node.name, std::nullopt, {}};
+    try {
+        const auto octets = cluster::open_target(node)->load();
+        if (octets) row.sums = checksums(*octets);
+        const cluster::Publication* published = state.ctl();
+        if (published == nullptr && octets)
+            row.problem = "serves a CTL that was not published from here";
+        else if (published != nullptr && !octets)
+            row.problem = "serves no CTL: ctlsign cluster update brings it there";
+        else if (published != nullptr && !equal(*octets, published->octets))
+            row.problem = "serves another CTL than the one published last";
+    } catch (const std::exception& error) {
+        row.problem = error.what();
+    }
+    return row;
+}
+
+Json ctl_json(const cluster::Publication& published, const TrustList& list) {
+    const Checksums sums = checksums(published.octets);
+    return {{"secured-by", to_text(published.way)},
+            {"signer", list.signer_name()},
+            {"digest", to_text(list.digest())},
+            {"length", published.octets.size()},
+            {"records", list.records().size()},
+            {"md5", sums.md5},
+            {"sha1", sums.sha1},
+            {"published", format_utc(published.time)}};
+}
+
+ExitCode run(const Options& options) {
+    const cluster::Database database = cluster::Database::open(options.cluster.path);
+    const cluster::State state = database.load();
+    Json json{{"cluster", state.name},
+              {"release", state.release.text()},
+              {"mode", to_text(state.mode)},
+              {"ClusterSecurityMode", static_cast<int>(state.mode)}};
+    std::string text = fmt::format("Cluster {}, release {}, {} mode\n", state.name, state.release.text(),
+                                   to_text(state.mode));
+    if (const auto unfinished = find_unfinished(database)) {
+        json["unfinished"] = {{"operation", unfinished->operation},
+                              {"started", format_utc(unfinished->started)}};
+        text += fmt::format(
+            "{} of {} was ended in the middle: the next command that changes the cluster ends it\n",
+            unfinished->operation, format_utc(unfinished->started));
+    }
+    if (const cluster::Publication* published = state.ctl()) {
+        const TrustList list = decode_list(ByteView(published->octets));
+        json["ctl"] = ctl_json(*published, list);
+        text += fmt::format("CTL of {}: {} octets, {} records, signed by {} with {} ({})\n",
+                            format_utc(published->time), published->octets.size(), list.records().size(),
+                            printable(list.signer_name()), to_text(list.digest()), to_text(published->way));
+    } else {
+        text += "No CTL File exists on the server\n";
+    }
+    Json& nodes = json["nodes"] = Json::array();
+    bool agree = true;
+    for (const cluster::Node& node : state.nodes) {
+        const Row row = look_at(node, state);
+        Json entry{{"node", row.name}};
+        if (row.sums) {
+            entry["md5"] = row.sums->md5;
+            entry["sha1"] = row.sums->sha1;
+        }
+        if (!row.problem.empty()) entry["problem"] = row.problem;
+        nodes.push_back(std::move(entry));
+        text +=
+            fmt::format("{}: {}{}{}\n", row.name,
+                        row.sums ? fmt::format("{}(MD5) {}(SHA1)", row.sums->md5, row.sums->sha1) : "no CTL",
+                        row.problem.empty() ? "" : "; ", row.problem);
+        agree = agree && row.problem.empty();
+    }
+    json["nodes-agree"] = agree;
+    Json& restarts = json["restart"] = Json::array();
+    for (const cluster::Restart& restart : list_restarts(database)) {
+        restarts.push_back(
+            {{"service", to_text(restart.service)}, {"node", restart.node}, {"reason", restart.reason}});
+        text +=
+            fmt::format("restart {} on {} ({})\n", to_text(restart.service), restart.node, restart.reason);
+    }
+    if (!restarts.empty()) text += "then reset all phones, and run ctlsign cluster restarted\n";
+    options.format == Format::AsJson ? print_json(json) : print(text);
+    return agree ? ExitCode::Done : ExitCode::No;
+}
+
+}  // namespace
+
+void add_cluster_status(CLI::App& parent, Action& action) {
+    const auto options = std::make_shared<Options>();
+    CLI::App& command =
+        add_command(parent, "status", "Mode, signer and what every node serves. Exit 0: all the same",
+                    "ctlsign cluster status --json");
+    add_cluster_option(command, options->cluster);
+    add_json_flag(command, options->format);
+    command.callback([&action, options] { action = [options] { return run(*options); }; });
+}
+
+}  // namespace ctlsign::cli

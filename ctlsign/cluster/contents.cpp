@@ -1,0 +1,124 @@
+#include <fmt/format.h>
+
+#include <ctlsign/cluster/contents.hpp>
+#include <ctlsign/trustlist/names.hpp>
+#include <ctlsign/trustlist/text.hpp>
+
+namespace ctlsign::cluster {
+
+namespace {
+
+Refusal missing(Store store, const Node& node) {
+    return {ClusterRule::CertificatesThere,
+            fmt::format(
+                "the {} certificate of {} is not in the stores: import it with cluster certificate import",
+                to_text(store), node.name),
+            std::nullopt};
+}
+
+// Writes records in one of the two layouts.
+class Layouter {
+  public:
+    Layouter(const Node& publisher, Way way, Mode mode) : publisher_(publisher), way_(way), mode_(mode) {}
+
+    RecordDraft token(const sast::Certificate& certificate) const {
+        RecordDraft record =
+            make_record(certificate, NameStyle::CtlClient, Role::Sast, CertificateSignature::Omit);
+        record.dns_name = "";
+        record.ip_address = publisher_.address;
+        return record;
+    }
+    RecordDraft publisher_sast(const sast::Certificate& certificate) const {
+        RecordDraft record = server(certificate, Role::Sast, publisher_);
+        if (way_ == Way::Tokens) record.dns_name = "";
+        return record;
+    }
+    RecordDraft capf(const sast::Certificate& certificate) const {
+        return server(certificate, Role::Capf, publisher_);
+    }
+    RecordDraft call_manager(const sast::Certificate& certificate, const Node& node) const {
+        if (mode_ == Mode::Mixed) return server(certificate, node.role, node);
+        // Phones register unsecured when no server has a certificate.
+        RecordDraft record;
+        record.dns_name = dns_name(node);
+        record.role = node.role;
+        record.ip_address = node.address;
+        return record;
+    }
+
+  private:
+    std::string dns_name(const Node& node) const {
+        return way_ == Way::Tokens ? address_text(node.address).value() : node.name;
+    }
+    RecordDraft server(const sast::Certificate& certificate, Role role, const Node& node) const {
+        RecordDraft record =
+            make_record(certificate, NameStyle::CallManager, role,
+                        way_ == Way::Tokens ? CertificateSignature::Omit : CertificateSignature::Write);
+        record.dns_name = dns_name(node);
+        record.ip_address = node.address;
+        return record;
+    }
+
+    const Node& publisher_;
+    Way way_;
+    Mode mode_;
+};
+
+}  // namespace
+
+const StoredCertificate* find_publisher_certificate(const State& state, Store store) {
+    const Node* publisher = state.publisher();
+    return publisher == nullptr ? nullptr : state.find_own(store, *publisher);
+}
+
+std::vector<sast::Certificate> publisher_sasts(const State& state) {
+    const bool recovery_signs = state.release.signs_with_itl_recovery();
+    const auto* first =
+        find_publisher_certificate(state, recovery_signs ? Store::ItlRecovery : Store::CallManager);
+    const auto* second =
+        find_publisher_certificate(state, recovery_signs ? Store::CallManager : Store::ItlRecovery);
+    if (first == nullptr) return {};
+    std::vector<sast::Certificate> sasts{first->certificate};
+    if (second != nullptr && state.release.has_itl_recovery()) sasts.push_back(second->certificate);
+    return sasts;
+}
+
+std::variant<std::vector<RecordDraft>, Refusal> make_records(const State& state, Way way, Mode mode,
+                                                             std::span<const sast::Certificate> sasts) {
+    const Node* publisher = state.publisher();
+    if (publisher == nullptr)
+        return Refusal{ClusterRule::CertificatesThere,
+                       "the cluster has no publisher: add it with cluster node add --publisher",
+                       std::nullopt};
+    const StoredCertificate* capf = state.find_own(Store::Capf, *publisher);
+    if (capf == nullptr) return missing(Store::Capf, *publisher);
+
+    const Layouter layouter(*publisher, way, mode);
+    std::vector<RecordDraft> records;
+    const auto add_sast = [&](const sast::Certificate& certificate) {
+        records.push_back(way == Way::Tokens ? layouter.token(certificate)
+                                             : layouter.publisher_sast(certificate));
+    };
+    // The CTL client begins with one token and puts the others behind the servers; the publisher's own stand
+    // together.
+    const std::size_t leading = way == Way::Tokens ? std::min<std::size_t>(1, sasts.size()) : sasts.size();
+    for (const auto& certificate : sasts.first(leading)) add_sast(certificate);
+    for (const Node& node : state.nodes) {
+        const StoredCertificate* own = state.find_own(Store::CallManager, node);
+        if (own == nullptr) return missing(Store::CallManager, node);
+        records.push_back(layouter.call_manager(own->certificate, node));
+        if (&node == publisher) records.push_back(layouter.capf(capf->certificate));
+    }
+    for (const auto& certificate : sasts.subspan(leading)) add_sast(certificate);
+    if (way == Way::Tokens && state.release.keeps_publisher_sast()) {
+        const auto publishers = publisher_sasts(state);
+        if (publishers.size() < 2)
+            return missing(state.find_own(Store::CallManager, *publisher) == nullptr ? Store::CallManager
+                                                                                     : Store::ItlRecovery,
+                           *publisher);
+        for (const auto& certificate : publishers) records.push_back(layouter.publisher_sast(certificate));
+    }
+    return records;
+}
+
+}  // namespace ctlsign::cluster

@@ -1,0 +1,124 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <thread>
+
+#include <ctlsign/cluster/database.hpp>
+#include <ctlsign/cluster/schema.hpp>
+#include <ctlsign/cluster/sqlite.hpp>
+#include <ctlsign/error.hpp>
+
+namespace ctlsign::cluster {
+
+namespace {
+
+constexpr std::size_t kHolderSize = 512;
+
+void migrate(Connection& connection, std::int64_t version) {
+    Transaction transaction(connection);
+    for (auto next = static_cast<std::size_t>(version); next < kMigrations.size(); ++next)
+        connection.execute(kMigrations.at(next));
+    connection.execute(
+        fmt::format("PRAGMA application_id={}; PRAGMA user_version={}", kApplicationId, kMigrations.size()));
+    transaction.commit();
+}
+
+void prepare(Connection& connection) {
+    // Each commit is on the disk before it returns: a node is switched only when the journal says so.
+    connection.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON");
+}
+
+}  // namespace
+
+Database::Database(std::string path, std::unique_ptr<Connection> connection)
+    : path_(std::move(path)), connection_(std::move(connection)) {}
+Database::Database(Database&&) noexcept = default;
+Database::~Database() = default;
+
+Database Database::create(const std::string& path, std::string_view name, const Release& release) {
+    if (std::filesystem::exists(path)) {
+        throw Error(std::make_error_code(std::errc::file_exists), "cluster init", path,
+                    "a cluster is made once: choose another file with --cluster");
+    }
+    auto connection = std::make_unique<Connection>(path, Connection::Access::Create);
+    prepare(*connection);
+    Transaction transaction(*connection);
+    migrate(*connection, 0);
+    const auto set = [&](std::string_view parameter, std::string_view value) {
+        connection->run("INSERT INTO processconfig VALUES(?, ?)", {parameter, value});
+    };
+    set("ClusterSecurityMode", "0");
+    set("ClusterName", name);
+    set("Release", release.text());
+    set("RollbackToPre8", "False");
+    transaction.commit();
+    return Database(path, std::move(connection));
+}
+
+Database Database::open(const std::string& path) {
+    auto connection = std::make_unique<Connection>(path, Connection::Access::Open);
+    const std::int64_t version = connection->integer("PRAGMA user_version");
+    if (connection->integer("PRAGMA application_id") != kApplicationId)
+        throw Error(Errc::Malformed, "open", path,
+                    "this is no cluster's file: make one with ctlsign cluster init");
+    if (version > static_cast<std::int64_t>(kMigrations.size()))
+        throw Error(Errc::Malformed, "open", path, "a later ctlsign has written it: use that one");
+    prepare(*connection);
+    if (version < static_cast<std::int64_t>(kMigrations.size())) migrate(*connection, version);
+    return Database(path, std::move(connection));
+}
+
+std::optional<std::string> Database::find_parameter(std::string_view name) const {
+    Statement row = connection_->query("SELECT paramvalue FROM processconfig WHERE paramname=?", {name});
+    if (!row.step()) return std::nullopt;
+    return row.text(0);
+}
+
+Writer::Writer(Database& database, std::string_view command, std::chrono::milliseconds patience)
+    : database_(database) {
+    // Beside the database: SQLite's own locks are lost when any descriptor of the database is closed.
+    const std::string path = database.path() + ".lock";
+    lock_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (lock_ < 0)
+        throw Error(std::error_code(errno, std::system_category()), "open", path, "check its permissions");
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+        const int error = errno;
+        if (error == EINTR) continue;
+        if (error == EWOULDBLOCK && std::chrono::steady_clock::now() < deadline) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+            continue;
+        }
+        std::string holder(kHolderSize, '\0');
+        const ssize_t size = ::pread(lock_, holder.data(), holder.size(), 0);
+        holder.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+        ::close(lock_);
+        if (error != EWOULDBLOCK)
+            throw Error(std::error_code(error, std::system_category()), "flock", path, "");
+        throw Error(Errc::InUse, "changing the cluster", database.path(),
+                    fmt::format("{}: wait for it to end", holder));
+    }
+    const std::string self = fmt::format("process {} is at work ({})", ::getpid(), command);
+    // For people alone: what holds is the lock.
+    if (::ftruncate(lock_, 0) != 0 || ::pwrite(lock_, self.data(), self.size(), 0) < 0) {
+        const int error = errno;
+        ::close(lock_);
+        throw Error(std::error_code(error, std::system_category()), "write", path, "");
+    }
+}
+
+Writer::~Writer() {
+    ::close(lock_);
+}
+
+void Writer::set_parameter(std::string_view name, std::string_view value) {
+    connection().run(
+        "INSERT INTO processconfig VALUES(?, ?) ON CONFLICT DO UPDATE SET paramvalue=excluded.paramvalue",
+        {name, value});
+}
+
+}  // namespace ctlsign::cluster

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <ctlsign/cluster/state.hpp>
+
+namespace ctlsign::cluster {
+
+class Connection;
+
+/// Everything about one cluster, in one SQLite file. Readers are never in each other's way.
+class Database {
+  public:
+    /// A new file. Throws EEXIST when there is one at PATH.
+    static Database create(const std::string& path, std::string_view name, const Release& release);
+    /// Throws the system's code, or Errc::Malformed: no cluster's file, damaged, or of a later program.
+    static Database open(const std::string& path);
+    Database(Database&&) noexcept;
+    ~Database();
+
+    State load() const;
+    /// A row of processconfig.
+    std::optional<std::string> find_parameter(std::string_view name) const;
+
+    const std::string& path() const noexcept { return path_; }
+    Connection& connection() const noexcept { return *connection_; }  ///< for this folder's sources
+
+  private:
+    Database(std::string path, std::unique_ptr<Connection> connection);
+    std::string path_;
+    std::unique_ptr<Connection> connection_;
+};
+
+/// The right to change a cluster. One administrator has it at a time, over the whole of a command; it goes
+/// with the process.
+class Writer {
+  public:
+    /// COMMAND is told to those who come second. Waits for another one. Throws Errc::InUse, naming who holds
+    /// it.
+    Writer(Database& database, std::string_view command, std::chrono::milliseconds patience);
+    Writer(const Writer&) = delete;
+    Writer& operator=(const Writer&) = delete;
+    ~Writer();
+
+    Database& database() const noexcept { return database_; }
+    Connection& connection() const noexcept { return database_.connection(); }
+
+    /// Of processconfig.
+    void set_parameter(std::string_view name, std::string_view value);
+
+  private:
+    Database& database_;
+    int lock_ = -1;  ///< descriptor
+};
+
+}  // namespace ctlsign::cluster

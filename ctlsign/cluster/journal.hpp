@@ -1,0 +1,34 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <ctlsign/cluster/database.hpp>
+#include <ctlsign/cluster/operation.hpp>
+
+namespace ctlsign::cluster {
+
+/// A publication under way, kept until it is over: enough to finish or undo it.
+struct JournalEntry {
+    Unfinished::Step step = Unfinished::Step::Preparing;
+    std::int64_t started = 0;
+    std::string operation, signer;
+    Way way = Way::Tokenless;
+    Mode mode = Mode::NonSecure;
+    std::optional<Bytes> octets;  ///< to be served; nothing for a deletion
+    struct Before {
+        std::int64_t node = 0;
+        std::optional<Bytes> octets;  ///< served before; nothing for no file
+    };
+    std::vector<Before> before;
+    std::vector<KnownToken> tokens;  ///< their states after it
+};
+
+void write_journal(Writer& writer, const JournalEntry& entry);
+void set_journal_step(Writer& writer, Unfinished::Step step);
+std::optional<JournalEntry> read_journal(const Database& database);
+/// In the transaction under way.
+void clear_journal(Writer& writer);
+
+}  // namespace ctlsign::cluster

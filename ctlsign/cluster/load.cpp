@@ -1,0 +1,99 @@
+#include <algorithm>
+#include <array>
+
+#include <ctlsign/cluster/database.hpp>
+#include <ctlsign/cluster/sqlite.hpp>
+#include <ctlsign/error.hpp>
+
+namespace ctlsign::cluster {
+
+namespace {
+
+[[noreturn]] void damaged(std::string_view what) {
+    throw Error(Errc::Malformed, "reading the cluster's database", what, "restore a backup");
+}
+
+template <typename T>
+T must(const std::optional<T>& value, std::string_view what) {
+    if (!value) damaged(what);
+    return *value;
+}
+
+std::vector<Node> load_nodes(Connection& connection) {
+    std::vector<Node> nodes;
+    Statement row = connection.query(
+        "SELECT id, name, address, publisher, role, target, host_key, identity FROM node ORDER BY publisher "
+        "DESC, id");
+    while (row.step()) {
+        nodes.push_back({row.integer(0), row.text(1), row.blob(2),
+                         row.integer(3) == 1 ? Place::Publisher : Place::Subscriber,
+                         static_cast<Role>(row.integer(4)), row.text(5), row.text(6), row.find_text(7)});
+    }
+    return nodes;
+}
+
+std::vector<StoredCertificate> load_certificates(Connection& connection) {
+    std::vector<StoredCertificate> certificates;
+    Statement row =
+        connection.query("SELECT id, store, node, der, key, known_since FROM certificate ORDER BY id");
+    while (row.step()) {
+        StoredCertificate stored;
+        stored.id = row.integer(0);
+        stored.store = must(find_store(row.text(1)), "the store of a certificate");
+        if (row.integer(2) != 0) stored.node = row.integer(2);
+        stored.certificate = sast::Certificate::decode(row.blob(3));
+        stored.key = row.find_text(4);
+        stored.known_since = row.integer(5);
+        certificates.push_back(std::move(stored));
+    }
+    return certificates;
+}
+
+std::vector<KnownToken> load_tokens(Connection& connection) {
+    std::vector<KnownToken> tokens;
+    Statement row = connection.query("SELECT id, label, serial, der, state FROM token ORDER BY id");
+    while (row.step()) {
+        tokens.push_back({row.integer(0), row.text(1), row.text(2), sast::Certificate::decode(row.blob(3)),
+                          must(find_token_state(row.text(4)), "the state of a token")});
+    }
+    return tokens;
+}
+
+}  // namespace
+
+State Database::load() const {
+    // One snapshot, whatever a writer does meanwhile.
+    connection_->execute("BEGIN");
+    State state;
+    try {
+        state.name = must(find_parameter("ClusterName"), "ClusterName");
+        state.release = must(Release::parse(must(find_parameter("Release"), "Release")), "Release");
+        state.mode = must(find_parameter("ClusterSecurityMode"), "ClusterSecurityMode") == "1"
+                         ? Mode::Mixed
+                         : Mode::NonSecure;
+        state.prepared_for_rollback = must(find_parameter("RollbackToPre8"), "RollbackToPre8") == "True";
+        state.nodes = load_nodes(*connection_);
+        state.certificates = load_certificates(*connection_);
+        state.tokens = load_tokens(*connection_);
+        Statement row = connection_->query(
+            "SELECT id, time, operation, way, mode, octets, id < (SELECT max(id) FROM publication) FROM "
+            "publication "
+            "WHERE octets IS NOT NULL ORDER BY id DESC LIMIT 1");
+        if (row.step()) {
+            state.last = Publication{row.integer(0),
+                                     row.integer(1),
+                                     row.text(2),
+                                     must(find_way(row.text(3)), "the way of a publication"),
+                                     row.integer(4) == 1 ? Mode::Mixed : Mode::NonSecure,
+                                     row.blob(5)};
+            state.deleted = row.integer(6) == 1;
+        }
+    } catch (...) {
+        connection_->execute("ROLLBACK");
+        throw;
+    }
+    connection_->execute("COMMIT");
+    return state;
+}
+
+}  // namespace ctlsign::cluster

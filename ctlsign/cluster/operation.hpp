@@ -1,0 +1,41 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <ctlsign/cluster/publish.hpp>
+#include <ctlsign/cluster/workflow.hpp>
+#include <sast/signer.hpp>
+
+namespace ctlsign::cluster {
+
+/// What was carried out.
+struct Carried {
+    std::optional<Bytes> octets;  ///< the CTL on every node; nothing after its deletion
+    std::int64_t publication = 0;
+};
+/// Carries PLAN out: has SIGNER sign (none for a deletion), prepares every node, switches them, reads them
+/// again. A failure before the first switch changes nothing; one after it takes every node back. FORCED goes
+/// to the audit. What a killed process leaves is in the journal: see resume.
+Carried carry_out(Writer& writer, const Plan& plan, sast::Signer* signer, std::vector<ReachedNode>& nodes,
+                  const std::vector<Refusal>& forced);
+
+/// Takes OCTETS, which every node serves already, for the cluster's CTL: one that was secured otherwise.
+/// Throws Errc::Malformed, or Errc::NotVerified when its signature is not valid.
+std::int64_t adopt(Writer& writer, const Bytes& octets);
+
+/// What a killed or failed process has left half done.
+struct Unfinished {
+    std::string operation;
+    std::int64_t started = 0;  ///< Unix seconds
+    enum class Step { Preparing, Switching } step = Step::Preparing;
+};
+std::optional<Unfinished> find_unfinished(const Database& database);
+
+enum class Resumed { Finished, Undone };
+/// Ends it: what had not begun to switch is undone; otherwise every node is switched, or, when one refuses,
+/// all go back. Throws Errc::Unfinished when neither can be done now.
+Resumed resume(Writer& writer);
+
+}  // namespace ctlsign::cluster

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <ctlsign/cluster/workflow.hpp>
+
+namespace ctlsign::cluster {
+
+/// What a token of the CTL is good for.
+enum class TokenCondition { Ready, FinalTry, Locked, NotPlugged, Lost, Forgotten };
+std::string_view to_text(TokenCondition condition) noexcept;
+
+/// What was found of who could sign, without a PIN.
+struct SignerFacts {
+    struct Token {
+        sast::Certificate certificate;
+        TokenCondition condition{};
+    };
+    std::vector<Token> tokens;              ///< those that the CTL names, or named before it was deleted
+    std::vector<sast::Certificate> spares;  ///< plugged in, and no CTL names them
+    bool call_manager_key = false, itl_recovery_key = false;  ///< the publisher's keys load
+};
+
+/// How phones come to a new CTL.
+enum class Acceptance {
+    ByThemselves,  ///< its signer is a SAST of the CTL that they hold
+    ThroughTvs,    ///< those with Security By Default ask; the CTL of the others is deleted by hand
+    ByHand,        ///< the CTL of every phone is deleted by hand
+};
+std::string_view describe(Acceptance acceptance) noexcept;
+
+struct RecoveryStep {
+    std::string text;
+    std::optional<Request> request;  ///< nothing: somebody does it
+};
+struct WayOut {
+    std::string name;  ///< "replace-token": for --way
+    std::string text;
+    Acceptance phones{};
+    std::vector<std::string> needs;  ///< what is not there yet: with any, the way cannot be gone now
+    std::vector<RecoveryStep> steps;
+};
+
+struct Assessment {
+    std::vector<std::string> lost, works;
+    std::vector<WayOut> ways;  ///< the cheapest for the phones first; none when nothing is lost
+};
+/// What is lost, what still works, and the ways out (W9 to W12, W4). Pure; after a step it is asked again,
+/// and goes on from there.
+Assessment assess(const State& state, const SignerFacts& facts);
+
+}  // namespace ctlsign::cluster

@@ -1,0 +1,150 @@
+#include <fmt/format.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include <algorithm>
+#include <array>
+#include <new>
+
+#include <ctlsign/cluster/regenerate.hpp>
+#include <ctlsign/cluster/workflow.hpp>
+#include <ctlsign/error.hpp>
+#include <pkcs11/private_files.hpp>
+#include <sast/error.hpp>
+
+namespace ctlsign::cluster {
+
+namespace {
+
+template <auto Function>
+struct Deleter {
+    template <typename T>
+    void operator()(T* object) const noexcept {
+        Function(object);
+    }
+};
+using NamePtr = std::unique_ptr<X509_NAME, Deleter<X509_NAME_free>>;
+using EntryPtr = std::unique_ptr<X509_NAME_ENTRY, Deleter<X509_NAME_ENTRY_free>>;
+using X509Ptr = std::unique_ptr<X509, Deleter<X509_free>>;
+using NumberPtr = std::unique_ptr<BIGNUM, Deleter<BN_free>>;
+using ExtensionPtr = std::unique_ptr<X509_EXTENSION, Deleter<X509_EXTENSION_free>>;
+// What it held is wiped.
+using SecretBioPtr = std::unique_ptr<BIO, Deleter<BIO_free>>;
+
+void require(bool done) {
+    if (done) return;
+    ERR_clear_error();
+    throw Error(sast::Errc::MalformedCertificate, "making a certificate", "", "OpenSSL refuses its fields");
+}
+
+NamePtr decode_name(ByteView der) {
+    const unsigned char* at = der.data();
+    NamePtr name(d2i_X509_NAME(nullptr, &at, static_cast<long>(der.size())));
+    require(name != nullptr);
+    return name;
+}
+
+X509Ptr make_template(EVP_PKEY* key, const NewCertificate::Terms& terms) {
+    const NamePtr name = decode_name(terms.subject_der);
+    std::array<unsigned char, 16> serial{};
+    X509Ptr certificate(X509_new());
+    require(certificate && RAND_bytes(serial.data(), static_cast<int>(serial.size())) == 1);
+    serial[0] = static_cast<unsigned char>((serial[0] & 0x3FU) | 0x40U);  // positive, always sixteen octets
+    const NumberPtr number(BN_bin2bn(serial.data(), static_cast<int>(serial.size()), nullptr));
+    require(number && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate.get())) != nullptr &&
+            X509_set_version(certificate.get(), X509_VERSION_3) == 1 &&
+            X509_set_subject_name(certificate.get(), name.get()) == 1 &&
+            X509_set_issuer_name(certificate.get(), name.get()) == 1 &&
+            X509_set_pubkey(certificate.get(), key) == 1 &&
+            ASN1_TIME_set(X509_getm_notBefore(certificate.get()), terms.not_before) != nullptr &&
+            ASN1_TIME_set(X509_getm_notAfter(certificate.get()), terms.not_after) != nullptr);
+    for (const auto& [nid, value] :
+         {std::pair{NID_key_usage, "digitalSignature,keyEncipherment,dataEncipherment,keyCertSign"},
+          std::pair{NID_ext_key_usage, "serverAuth,clientAuth"}}) {
+        const ExtensionPtr extension(X509V3_EXT_conf_nid(nullptr, nullptr, nid, value));
+        require(extension && X509_add_ext(certificate.get(), extension.get(), -1) == 1);
+    }
+    return certificate;
+}
+
+bool stands_in_ctl(const State& state, Store store) {
+    return store == Store::CallManager || store == Store::Capf ||
+           (store == Store::ItlRecovery && state.release.has_itl_recovery());
+}
+
+}  // namespace
+
+void NewCertificate::Free::operator()(evp_pkey_st* key) const noexcept {
+    EVP_PKEY_free(key);
+}
+
+NewCertificate::NewCertificate(const Terms& terms) : key_(EVP_RSA_gen(terms.bits)) {
+    require(key_ != nullptr);
+    const X509Ptr made = make_template(key_.get(), terms);
+    require(X509_sign(made.get(), key_.get(), EVP_sha256()) > 0);
+    unsigned char* der = nullptr;
+    const int size = i2d_X509(made.get(), &der);
+    require(size > 0);
+    certificate_ = sast::Certificate::decode({der, static_cast<std::size_t>(size)});
+    OPENSSL_free(der);
+}
+
+void NewCertificate::store_key(const std::string& path) const {
+    const SecretBioPtr out(BIO_new(BIO_s_secmem()));
+    if (!out ||
+        PEM_write_bio_PKCS8PrivateKey(out.get(), key_.get(), nullptr, nullptr, 0, nullptr, nullptr) != 1)
+        throw std::bad_alloc();
+    char* text = nullptr;
+    const long size = BIO_get_mem_data(out.get(), &text);
+    write_private_file(path, {text, static_cast<std::size_t>(size)});
+}
+
+Bytes regenerated_subject(Store store, const sast::Certificate& old) {
+    const ByteView subject = old.subject_der();
+    if (store != Store::Capf) return Bytes(subject.begin(), subject.end());
+    std::array<unsigned char, 4> random{};
+    require(RAND_bytes(random.data(), static_cast<int>(random.size())) == 1);
+    std::string common_name = "CAPF-" + to_hex(random);
+    std::ranges::transform(common_name.begin() + 5, common_name.end(), common_name.begin() + 5,
+                           [](char c) { return c >= 'A' ? static_cast<char>(c - 'A' + 'a') : c; });
+    const NamePtr name = decode_name(subject);
+    const int position = X509_NAME_get_index_by_NID(name.get(), NID_commonName, -1);
+    require(position >= 0);
+    const EntryPtr old_entry(X509_NAME_delete_entry(name.get(), position));
+    require(X509_NAME_add_entry_by_NID(name.get(), NID_commonName, MBSTRING_UTF8,
+                                       reinterpret_cast<const unsigned char*>(common_name.data()),
+                                       static_cast<int>(common_name.size()), position, 0) == 1);
+    unsigned char* der = nullptr;
+    const int size = i2d_X509_NAME(name.get(), &der);
+    require(size > 0);
+    Bytes encoded(der, der + size);
+    OPENSSL_free(der);
+    return encoded;
+}
+
+std::vector<std::string> announce(const State& state, Store store, const Node& node,
+                                  const sast::Certificate& fresh) {
+    if (state.ctl() == nullptr || !stands_in_ctl(state, store)) return {};
+    std::vector<std::string> notes{"the CTL must be made anew afterwards: ctlsign cluster update"};
+    if (state.last->way == Way::Tokens) {
+        notes[0] += " --token; a token signs as before";
+        return notes;
+    }
+    State after = state;
+    for (StoredCertificate& stored : after.certificates)
+        if (stored.store == store && stored.node == node.id) stored.certificate = fresh;
+    Request request;
+    request.operation = Operation::Update;
+    if (after.mode == Mode::NonSecure) return notes;
+    if (const Planned planned = plan(after, request); planned.plan)
+        notes.insert(notes.end(), planned.plan->notes.begin(), planned.plan->notes.end());
+    return notes;
+}
+
+}  // namespace ctlsign::cluster

@@ -1,0 +1,149 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include <ctlsign/cluster/rules.hpp>
+#include <ctlsign/error.hpp>
+#include <ctlsign/trustlist/names.hpp>
+#include <ctlsign/trustlist/text.hpp>
+
+namespace ctlsign::cluster {
+
+namespace {
+
+constexpr std::array<std::string_view, 14> kNames{
+    "two-tokens", "token-in-ctl",       "phone-sast-trust", "one-anchor-at-a-time", "nodes-agree",
+    "same-way",   "takes-tokens",       "knows-tokenless",  "resets-local-key",     "mode-fits",
+    "ctl-exists", "certificates-there", "own-certificate",  "rollback-parameter"};
+
+std::optional<sast::Certificate> find_certificate(const Record& record) {
+    if (!record.certificate()) return std::nullopt;
+    try {
+        return sast::Certificate::decode(*record.certificate());
+    } catch (const Error&) {
+        return std::nullopt;
+    }
+}
+
+}  // namespace
+
+std::string_view to_text(ClusterRule rule) noexcept {
+    return kNames[static_cast<std::size_t>(rule)];
+}
+
+std::string to_text(const Refusal& refusal) {
+    return fmt::format("rule {}: {}{}", to_text(refusal.rule), refusal.text,
+                       refusal.consequence ? "; with --force, " + *refusal.consequence : "");
+}
+
+void refuse(const Refusal& refusal) {
+    throw Error(Errc::RuleRefused, "", "", to_text(refusal));
+}
+
+std::vector<sast::Certificate> token_certificates(const TrustList& list) {
+    std::vector<sast::Certificate> tokens;
+    for (const Record& record : list.records()) {
+        if (record.role() != Role::Sast) continue;
+        const auto certificate = find_certificate(record);
+        if (certificate && record.subject() == name_text(certificate->subject_der(), NameStyle::CtlClient))
+            tokens.push_back(*certificate);
+    }
+    return tokens;
+}
+
+bool is_sast(const TrustList& list, const sast::Certificate& certificate) {
+    return std::ranges::any_of(list.records(), [&](const Record& record) {
+        return record.role() == Role::Sast && record.certificate() &&
+               equal(*record.certificate(), certificate.der());
+    });
+}
+
+std::optional<Refusal> check_two_tokens(std::span<const sast::Certificate> tokens) {
+    if (tokens.size() >= 2) return std::nullopt;
+    return Refusal{
+        ClusterRule::TwoTokens,
+        fmt::format("the CTL would name {} of the at least two security tokens: add another with --token",
+                    tokens.size()),
+        "the loss of the only token means a walk to every phone to delete its CTL"};
+}
+
+std::optional<Refusal> check_token_in_ctl(const TrustList& list, const sast::Certificate& token) {
+    if (is_sast(list, token)) return std::nullopt;
+    return Refusal{
+        ClusterRule::TokenInCtl,
+        "The Security Token you have inserted does not exist in the CTL File: Please remove any Security "
+        "Tokens already inserted and insert another Security Token. Click Ok when done.",
+        "phones refuse the new CTL unless TVS vouches for the token, and those without Security By Default "
+        "until their CTL is deleted by hand"};
+}
+
+std::vector<Refusal> check_phone_sast_trust(const State& state, std::span<const sast::Certificate> tokens) {
+    std::vector<Refusal> refusals;
+    for (const auto& token : tokens) {
+        if (state.holds(Store::PhoneSastTrust, token)) continue;
+        refusals.push_back(
+            {ClusterRule::PhoneSastTrust,
+             fmt::format(
+                 "{} is not in Phone-SAST-trust: export its certificate (token export-certificate) and "
+                 "import it (cluster certificate import --store Phone-SAST-trust)",
+                 token.common_name()),
+             "TVS does not vouch for the token, and every phone needs its CTL deleted by hand"});
+    }
+    return refusals;
+}
+
+std::optional<Refusal> check_not_expired(const State& state, const sast::Certificate& token,
+                                         std::int64_t now) {
+    if (!state.holds(Store::PhoneSastTrust, token) || token.not_after() >= now) return std::nullopt;
+    return Refusal{
+        ClusterRule::PhoneSastTrust,
+        fmt::format("{} expired in Phone-SAST-trust on {}: it can no longer update the CTL; sign with "
+                    "another token",
+                    token.common_name(), format_utc(token.not_after())),
+        "phones that ask TVS refuse the new CTL"};
+}
+
+std::optional<Refusal> check_rollback(const State& state) {
+    if (state.ctl() == nullptr) return std::nullopt;
+    return Refusal{ClusterRule::RollbackParameter,
+                   "the parameter empties the ITL's TVS and TFTP parts, not the CTL: it is no way to move "
+                   "secured phones "
+                   "to another cluster",
+                   "phones have no TVS certificate left, and can verify no CTL with a new signer"};
+}
+
+std::vector<Refusal> check_anchors(const State& state, Store store, const Node& node) {
+    std::vector<Refusal> refusals;
+    if (!state.last) return refusals;
+    const Node* publisher = state.publisher();
+    const bool recovery_signs = state.release.signs_with_itl_recovery();
+    // What a phone that missed the change of one would fall back on: never changed before phones know of it.
+    const auto conflicts = [&](const StoredCertificate& other) {
+        if (other.known_since < state.last->id || (other.store == store && other.node == node.id))
+            return false;
+        if (recovery_signs)
+            return (store == Store::ItlRecovery && other.store == Store::CallManager &&
+                    publisher != nullptr && other.node == publisher->id) ||
+                   (store == Store::CallManager && other.store == Store::ItlRecovery &&
+                    publisher != nullptr && node.id == publisher->id) ||
+                   (store == Store::CallManager && other.store == Store::CallManager);
+        return (store == Store::CallManager && other.store == Store::Tvs) ||
+               (store == Store::Tvs && other.store == Store::CallManager) ||
+               (store == Store::CallManager && other.store == Store::CallManager);
+    };
+    for (const StoredCertificate& other : state.certificates) {
+        if (!other.node || !conflicts(other)) continue;
+        refusals.push_back(
+            {ClusterRule::OneAnchorAtATime,
+             fmt::format(
+                 "{} of {} has changed, and no CTL has been published since: run ctlsign cluster update and "
+                 "reset the phones before {} changes",
+                 to_text(other.store), other.certificate.common_name(), to_text(store)),
+             "phones may lose everything that they could check the next list with, and need their lists "
+             "deleted by hand"});
+    }
+    return refusals;
+}
+
+}  // namespace ctlsign::cluster

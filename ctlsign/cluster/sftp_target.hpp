@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string>
+
+#include <ctlsign/cluster/ssh_session.hpp>
+#include <ctlsign/cluster/target.hpp>
+
+namespace ctlsign::cluster {
+
+/// A folder on a server, over SFTP. The server replaces no file in one step: for a moment it serves none,
+/// which phones take as nothing new.
+class SftpTarget final : public Target {
+  public:
+    SftpTarget(const SftpAddress& address, const SshTrust& trust);
+    ~SftpTarget() override;
+
+    std::optional<Bytes> load() override;
+    void prepare(const std::optional<Bytes>& octets) override;
+    void switch_over() override;
+    void go_back() override;
+
+  private:
+    void store_checked(const std::string& path, const Bytes& octets);
+    void replace_by(const std::string& path);
+
+    SftpSession session_;
+    std::string file_, next_, before_;  ///< what is served; what stands beside it while nodes are switched
+    bool has_next_ = false, has_before_ = false;
+};
+
+}  // namespace ctlsign::cluster

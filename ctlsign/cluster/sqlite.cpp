@@ -1,0 +1,182 @@
+#include <sqlite3.h>
+
+#include <cerrno>
+#include <new>
+#include <type_traits>
+
+#include <ctlsign/cluster/sqlite.hpp>
+#include <ctlsign/error.hpp>
+
+namespace ctlsign::cluster {
+
+namespace {
+
+std::error_code code_of(int extended, int system_error) {
+    const auto system = [&](int otherwise) {
+        return std::error_code(system_error != 0 ? system_error : otherwise, std::system_category());
+    };
+    switch (extended & 0xFF) {
+        case SQLITE_BUSY:
+        case SQLITE_LOCKED:
+            return Errc::InUse;
+        case SQLITE_CORRUPT:
+        case SQLITE_NOTADB:
+        case SQLITE_SCHEMA:
+            return Errc::Malformed;
+        case SQLITE_FULL:
+            return system(ENOSPC);
+        case SQLITE_READONLY:
+            return system(EROFS);
+        case SQLITE_PERM:
+            return system(EACCES);
+        case SQLITE_CANTOPEN:
+            return system(ENOENT);
+        case SQLITE_IOERR:
+            return system(EIO);
+        default:
+            return {};
+    }
+}
+
+[[noreturn]] void fail(sqlite3* database, std::string_view step) {
+    const int extended = sqlite3_extended_errcode(database);
+    if ((extended & 0xFF) == SQLITE_NOMEM) throw std::bad_alloc();
+    const char* file = sqlite3_db_filename(database, "main");
+    const std::error_code code = code_of(extended, sqlite3_system_errno(database));
+    // A constraint or a statement that SQLite does not understand is a fault of this program.
+    if (!code) throw std::logic_error(std::string(step) + ": " + sqlite3_errmsg(database));
+    throw Error(code, step, file == nullptr ? "" : file, sqlite3_errmsg(database));
+}
+
+}  // namespace
+
+Statement::Statement(sqlite3* database, std::string_view sql, std::initializer_list<Value> values)
+    : database_(database) {
+    if (sqlite3_prepare_v2(database, sql.data(), static_cast<int>(sql.size()), &statement_, nullptr) !=
+        SQLITE_OK) {
+        fail(database, "preparing a statement");
+    }
+    int number = 0;
+    for (const Value& value : values) {
+        ++number;
+        const int result = std::visit(
+            [&](const auto& held) {
+                using Held = std::decay_t<decltype(held)>;
+                if constexpr (std::is_same_v<Held, std::monostate>)
+                    return sqlite3_bind_null(statement_, number);
+                else if constexpr (std::is_same_v<Held, std::int64_t>)
+                    return sqlite3_bind_int64(statement_, number, held);
+                else if constexpr (std::is_same_v<Held, std::string_view>)
+                    return sqlite3_bind_text64(statement_, number, held.empty() ? "" : held.data(),
+                                               held.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+                else
+                    return sqlite3_bind_blob64(statement_, number,
+                                               held.empty() ? static_cast<const void*>("") : held.data(),
+                                               held.size(), SQLITE_TRANSIENT);
+            },
+            value);
+        if (result != SQLITE_OK) {
+            sqlite3_finalize(statement_);
+            fail(database, "binding a parameter");
+        }
+    }
+}
+
+Statement::~Statement() {
+    sqlite3_finalize(statement_);
+}
+
+bool Statement::step() {
+    const int result = sqlite3_step(statement_);
+    if (result == SQLITE_ROW) return true;
+    if (result != SQLITE_DONE) fail(database_, "using the cluster's database");
+    return false;
+}
+
+bool Statement::is_null(int column) const noexcept {
+    return sqlite3_column_type(statement_, column) == SQLITE_NULL;
+}
+
+std::int64_t Statement::integer(int column) const noexcept {
+    return sqlite3_column_int64(statement_, column);
+}
+
+std::string Statement::text(int column) const {
+    const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
+    if (text == nullptr) return {};
+    return {text, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+}
+
+Bytes Statement::blob(int column) const {
+    const auto* octets = static_cast<const std::uint8_t*>(sqlite3_column_blob(statement_, column));
+    if (octets == nullptr) return {};
+    return {octets, octets + sqlite3_column_bytes(statement_, column)};
+}
+
+std::optional<std::string> Statement::find_text(int column) const {
+    if (is_null(column)) return std::nullopt;
+    return text(column);
+}
+
+std::optional<Bytes> Statement::find_blob(int column) const {
+    if (is_null(column)) return std::nullopt;
+    return blob(column);
+}
+
+Connection::Connection(const std::string& path, Access access) {
+    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
+                      (access == Access::Create ? SQLITE_OPEN_CREATE : 0);
+    if (sqlite3_open_v2(path.c_str(), &database_, flags, nullptr) != SQLITE_OK) {
+        const std::error_code code =
+            code_of(sqlite3_extended_errcode(database_), sqlite3_system_errno(database_));
+        sqlite3_close(database_);
+        throw Error(code, "open", path, "make it with: ctlsign cluster init");
+    }
+    sqlite3_busy_timeout(database_, 5000);
+}
+
+Connection::~Connection() {
+    sqlite3_close(database_);
+}
+
+void Connection::execute(const std::string& script) {
+    if (sqlite3_exec(database_, script.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
+        fail(database_, "using the cluster's database");
+}
+
+std::int64_t Connection::integer(std::string_view sql, std::initializer_list<Value> values) {
+    Statement statement = query(sql, values);
+    if (!statement.step())
+        throw Error(Errc::Malformed, "reading the cluster's database", "", "a row is missing");
+    return statement.integer(0);
+}
+
+std::int64_t Connection::last_id() const noexcept {
+    return sqlite3_last_insert_rowid(database_);
+}
+
+bool Connection::in_transaction() const noexcept {
+    return sqlite3_get_autocommit(database_) == 0;
+}
+
+Transaction::Transaction(Connection& connection)
+    : connection_(connection), outer_(!connection.in_transaction()) {
+    if (outer_) connection_.execute("BEGIN IMMEDIATE");
+}
+
+Transaction::~Transaction() {
+    if (!open_ || !outer_ || !connection_.in_transaction()) return;
+    try {
+        connection_.execute("ROLLBACK");
+    } catch (const std::exception&) {
+        // The connection's end undoes it.
+        return;
+    }
+}
+
+void Transaction::commit() {
+    if (outer_) connection_.execute("COMMIT");
+    open_ = false;
+}
+
+}  // namespace ctlsign::cluster

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include <pkcs11/bytes.hpp>
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace ctlsign::cluster {
+
+/// What a parameter of a statement may be; monostate is NULL. Views must outlive the statement's first step.
+using Value = std::variant<std::monostate, std::int64_t, std::string_view, ByteView>;
+
+template <typename T>
+Value or_null(const std::optional<T>& value) {
+    return value ? Value(*value) : Value();
+}
+
+/// One SQL statement and the row it stands at.
+class Statement {
+  public:
+    Statement(sqlite3* database, std::string_view sql, std::initializer_list<Value> values);
+    Statement(const Statement&) = delete;
+    Statement& operator=(const Statement&) = delete;
+    ~Statement();
+
+    /// Goes to the next row; false behind the last. Throws as Connection does.
+    bool step();
+    std::int64_t integer(int column) const noexcept;
+    std::string text(int column) const;
+    Bytes blob(int column) const;
+    std::optional<std::string> find_text(int column) const;  ///< nothing for NULL
+    std::optional<Bytes> find_blob(int column) const;        ///< nothing for NULL
+
+  private:
+    bool is_null(int column) const noexcept;
+    sqlite3* database_;
+    sqlite3_stmt* statement_ = nullptr;
+};
+
+/// One open SQLite file. Its errors carry the system's codes, Errc::InUse, or Errc::Malformed.
+class Connection {
+  public:
+    enum class Access { Open, Create };
+    Connection(const std::string& path, Access access);
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+    ~Connection();
+
+    /// Several statements without parameters.
+    void execute(const std::string& script);
+    Statement query(std::string_view sql, std::initializer_list<Value> values = {}) {
+        return {database_, sql, values};
+    }
+    /// A statement without rows.
+    void run(std::string_view sql, std::initializer_list<Value> values = {}) { query(sql, values).step(); }
+    /// The integer of the first row and column. Throws Errc::Malformed when there is none.
+    std::int64_t integer(std::string_view sql, std::initializer_list<Value> values = {});
+    std::int64_t last_id() const noexcept;
+    bool in_transaction() const noexcept;
+
+  private:
+    sqlite3* database_ = nullptr;
+};
+
+/// All or nothing: what is not committed is undone. One inside another is a part of it.
+class Transaction {
+  public:
+    explicit Transaction(Connection& connection);
+    Transaction(const Transaction&) = delete;
+    Transaction& operator=(const Transaction&) = delete;
+    ~Transaction();
+    void commit();
+
+  private:
+    Connection& connection_;
+    bool outer_, open_ = true;
+};
+
+}  // namespace ctlsign::cluster

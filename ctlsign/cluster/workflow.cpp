@@ -1,0 +1,392 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include <ctlsign/cluster/contents.hpp>
+#include <ctlsign/cluster/workflow.hpp>
+#include <ctlsign/trustlist/decode.hpp>
+#include <ctlsign/trustlist/names.hpp>
+
+namespace ctlsign::cluster {
+
+namespace {
+
+constexpr std::array<std::string_view, 6> kOperations{"mixed-mode",     "non-secure-mode", "update",
+                                                      "reset-localkey", "token",           "delete-ctl"};
+constexpr std::string_view kFilename = "CTLFile.tlv";
+
+bool contains(std::span<const sast::Certificate> certificates, const sast::Certificate& certificate) {
+    return std::ranges::find(certificates, certificate) != certificates.end();
+}
+
+// Works out one request. What cannot be done at all ends it; what may be forced is gathered.
+class Planner {
+  public:
+    Planner(const State& state, const Request& request) : state_(state), request_(request) {
+        if (state.last) last_ = decode_list(ByteView(state.last->octets));
+    }
+
+    Planned run() {
+        if (may_begin()) {
+            switch (request_.operation) {
+                case Operation::MixedMode:
+                    mixed_mode();
+                    break;
+                case Operation::NonSecureMode:
+                    non_secure_mode();
+                    break;
+                case Operation::Update:
+                    update();
+                    break;
+                case Operation::ResetLocalKey:
+                    reset_local_key();
+                    break;
+                case Operation::ChangeTokens:
+                    change_tokens();
+                    break;
+                case Operation::DeleteCtl:
+                    delete_ctl();
+                    break;
+            }
+        }
+        if (impossible_) result_.plan.reset();
+        return std::move(result_);
+    }
+
+  private:
+    void object(std::optional<Refusal> refusal) {
+        if (!refusal) return;
+        impossible_ = impossible_ || !refusal->consequence;
+        result_.refusals.push_back(std::move(*refusal));
+    }
+    void refuse(ClusterRule rule, std::string text) { object(Refusal{rule, std::move(text), std::nullopt}); }
+
+    const TrustList* on_nodes() const { return state_.ctl() != nullptr ? &*last_ : nullptr; }
+
+    bool may_begin() {
+        const bool mixed = state_.mode == Mode::Mixed;
+        switch (request_.operation) {
+            case Operation::MixedMode:
+                if (mixed && on_nodes() != nullptr && way() == state_.last->way)
+                    refuse(ClusterRule::ModeFits,
+                           "the cluster is in mixed mode already: ctlsign cluster update signs its CTL anew");
+                break;
+            case Operation::NonSecureMode:
+                if (!mixed) refuse(ClusterRule::ModeFits, "the cluster is in non-secure mode already");
+                break;
+            case Operation::Update:
+            case Operation::ResetLocalKey:
+                if (!mixed)
+                    refuse(ClusterRule::ModeFits,
+                           "the cluster is in non-secure mode: ctlsign cluster mixed-mode makes its CTL");
+                else if (on_nodes() == nullptr)
+                    refuse(ClusterRule::CtlExists,
+                           "No CTL File exists on the server: ctlsign cluster mixed-mode makes a new one");
+                break;
+            case Operation::ChangeTokens:
+                if (on_nodes() == nullptr)
+                    refuse(
+                        ClusterRule::CtlExists,
+                        "No CTL File exists on the server: ctlsign cluster mixed-mode makes one with tokens");
+                else if (state_.last->way != Way::Tokens)
+                    refuse(ClusterRule::SameWay,
+                           "the publisher's key has signed the CTL: ctlsign cluster mixed-mode --token goes "
+                           "back to "
+                           "tokens");
+                break;
+            case Operation::DeleteCtl:
+                if (on_nodes() == nullptr) refuse(ClusterRule::CtlExists, "No CTL File exists on the server");
+                break;
+        }
+        return !impossible_;
+    }
+
+    // As asked for; else by what is given; else as the cluster is secured.
+    Way way() const {
+        if (request_.way) return *request_.way;
+        if (!request_.tokens.empty()) return Way::Tokens;
+        // Setting back to non-secure needs no token, even where one has signed (W2).
+        if (request_.operation == Operation::NonSecureMode || !state_.last) return Way::Tokenless;
+        return state_.last->way;
+    }
+
+    void mixed_mode() {
+        if (way() == Way::Tokenless) {
+            if (require_tokenless()) by_publisher(Mode::Mixed, publisher_sasts(state_));
+            return;
+        }
+        if (!require_tokens()) return;
+        const std::vector<sast::Certificate> tokens = distinct(request_.tokens);
+        object(check_two_tokens(tokens));
+        if (tokens.empty()) return;
+        if (const TrustList* list = on_nodes()) {
+            object(check_token_in_ctl(*list, tokens.back()));
+        } else if (last_ && !is_sast(*last_, tokens.back())) {
+            // Phones hold the CTL that was deleted, and its signer is none of these (W8, W11).
+            if (state_.last->way == Way::Tokenless) {
+                for (auto& refusal : check_phone_sast_trust(state_, tokens)) object(std::move(refusal));
+                need_tvs();
+            } else {
+                note("no token of the CTL that phones hold signs: delete the CTL by hand on every phone");
+            }
+        }
+        by_token(Mode::Mixed, tokens, tokens.back());
+    }
+
+    void non_secure_mode() {
+        if (way() == Way::Tokenless) {
+            if (require_tokenless()) by_publisher(Mode::NonSecure, publisher_sasts(state_));
+        } else if (require_tokens()) {
+            by_token_of_ctl(Mode::NonSecure);
+        }
+    }
+
+    void update() {
+        if (way() == Way::Tokenless) {
+            if (require_tokenless()) by_publisher(Mode::Mixed, publisher_sasts(state_));
+        } else if (request_.tokens.empty()) {
+            refuse(ClusterRule::SameWay,
+                   "tokens secure this cluster: give --token SIGNER, or --tokenless to let the publisher's "
+                   "key sign "
+                   "from now on");
+        } else if (require_tokens()) {
+            by_token_of_ctl(Mode::Mixed);
+        }
+    }
+
+    void reset_local_key() {
+        if (!state_.release.has_itl_recovery()) {
+            refuse(ClusterRule::ResetsLocalKey,
+                   fmt::format("release {} cannot reset the local key, 10.5(2) and later can",
+                               state_.release.text()));
+            return;
+        }
+        if (way() == Way::Tokens) {
+            refuse(ClusterRule::SameWay, "tokens secure this cluster: the local key has not signed its CTL");
+            return;
+        }
+        std::vector<sast::Certificate> sasts = publisher_sasts(state_);
+        const auto* call_manager = find_publisher_certificate(state_, Store::CallManager);
+        if (call_manager == nullptr || sasts.size() < 2) {
+            refuse(ClusterRule::CertificatesThere,
+                   "the publisher's CallManager and ITLRecovery certificates are needed: import them with "
+                   "cluster "
+                   "certificate import");
+            return;
+        }
+        // The signer comes first.
+        std::ranges::stable_partition(
+            sasts, [&](const auto& certificate) { return certificate == call_manager->certificate; });
+        note("ctlsign cluster update goes back to the usual signer, once phones hold this CTL");
+        by_publisher(Mode::Mixed, sasts);
+    }
+
+    void change_tokens() {
+        if (!require_tokens()) return;
+        std::vector<sast::Certificate> tokens;
+        for (const auto& token : token_certificates(*last_))
+            if (!contains(request_.dropped, token)) tokens.push_back(token);
+        for (const auto& token : request_.added)
+            if (!contains(tokens, token)) tokens.push_back(token);
+        object(check_two_tokens(tokens));
+        const auto signer = choose_signer(request_.dropped);
+        if (!signer) return;
+        if (!contains(tokens, *signer)) tokens.push_back(*signer);
+        by_token(state_.mode, tokens, *signer);
+    }
+
+    void delete_ctl() {
+        result_.plan = Plan{};
+        result_.plan->operation = Operation::DeleteCtl;
+        result_.plan->way = state_.last->way;
+        result_.plan->mode = state_.mode;
+    }
+
+    bool require_tokens() {
+        if (!state_.release.takes_tokens())
+            refuse(
+                ClusterRule::TakesTokens,
+                fmt::format("release {} takes no security tokens, releases before 14SU3 do: use --tokenless",
+                            state_.release.text()));
+        return !impossible_;
+    }
+
+    bool require_tokenless() {
+        if (!state_.release.knows_tokenless())
+            refuse(
+                ClusterRule::KnowsTokenless,
+                fmt::format(
+                    "release {} takes CTLs from security tokens alone, 10.0 and later from the publisher's "
+                    "key too: use --token",
+                    state_.release.text()));
+        return !impossible_;
+    }
+
+    static std::vector<sast::Certificate> distinct(std::span<const sast::Certificate> given) {
+        std::vector<sast::Certificate> tokens;
+        for (const auto& token : given)
+            if (!contains(tokens, token)) tokens.push_back(token);
+        return tokens;
+    }
+
+    // The last of the tokens given that is a SAST of the CTL on the nodes; with none of them, the last as it
+    // may be forced.
+    std::optional<sast::Certificate> choose_signer(std::span<const sast::Certificate> excluded) {
+        std::optional<sast::Certificate> signer;
+        for (const auto& token : request_.tokens)
+            if (is_sast(*last_, token) && !contains(excluded, token)) signer = token;
+        if (signer) return signer;
+        if (request_.tokens.empty()) {
+            refuse(ClusterRule::SameWay, "tokens secure this cluster: give --token SIGNER");
+            return std::nullopt;
+        }
+        const sast::Certificate& last = request_.tokens.back();
+        if (contains(excluded, last)) {
+            refuse(ClusterRule::TokenInCtl,
+                   fmt::format("{} is to leave the CTL and cannot sign it: sign with another token",
+                               last.common_name()));
+            return std::nullopt;
+        }
+        object(check_token_in_ctl(*last_, last));
+        return last;
+    }
+
+    void by_token_of_ctl(Mode mode) {
+        if (on_nodes() == nullptr) {
+            refuse(ClusterRule::CtlExists,
+                   "No CTL File exists on the server: ctlsign cluster mixed-mode makes a new one");
+            return;
+        }
+        const auto signer = choose_signer({});
+        if (!signer) return;
+        std::vector<sast::Certificate> tokens = token_certificates(*last_);
+        if (!contains(tokens, *signer)) tokens.push_back(*signer);
+        by_token(mode, tokens, *signer);
+    }
+
+    void by_token(Mode mode, std::span<const sast::Certificate> tokens, const sast::Certificate& signer) {
+        object(check_not_expired(state_, signer, request_.time));
+        make(Way::Tokens, mode, tokens, signer);
+        if (!result_.plan) return;
+        for (const auto& token : tokens)
+            result_.plan->tokens.push_back({0, "", "", token, TokenState::InUse});
+        // What stood in the CTL before and does no more can update it no more.
+        if (!last_) return;
+        for (const auto& token : token_certificates(*last_))
+            if (!contains(tokens, token))
+                result_.plan->tokens.push_back({0, "", "", token, request_.dropped_because});
+    }
+
+    void by_publisher(Mode mode, std::span<const sast::Certificate> sasts) {
+        if (sasts.empty()) {
+            refuse(ClusterRule::CertificatesThere,
+                   fmt::format("the publisher's {} certificate is not in the stores: import it with cluster "
+                               "certificate import",
+                               to_text(state_.release.signs_with_itl_recovery() ? Store::ItlRecovery
+                                                                                : Store::CallManager)));
+            return;
+        }
+        if (last_ && !is_sast(*last_, sasts.front())) announce_signer(sasts.front());
+        make(Way::Tokenless, mode, sasts, sasts.front());
+        if (!result_.plan) return;
+        for (const Store store : {Store::CallManager, Store::ItlRecovery}) {
+            const auto* own = find_publisher_certificate(state_, store);
+            if (own != nullptr && own->certificate == sasts.front()) result_.plan->signer_key = own->key;
+        }
+        if (!last_) return;
+        for (const auto& token : token_certificates(*last_))
+            result_.plan->tokens.push_back({0, "", "", token, TokenState::Retired});
+    }
+
+    // Phones are to ask TVS for the signer.
+    void need_tvs() {
+        if (state_.prepared_for_rollback)
+            object(Refusal{ClusterRule::RollbackParameter,
+                           "Prepare cluster for rollback to pre-8.0 is True: phones have no TVS certificate "
+                           "to ask about "
+                           "the new signer; set it to False with ctlsign cluster rollback-parameter, and "
+                           "reset the phones",
+                           "every phone needs its CTL deleted by hand"});
+    }
+
+    void announce_signer(const sast::Certificate& signer) {
+        note(fmt::format(
+            "the signer changes to {}, which the CTL on the phones does not name: phones with Security By "
+            "Default ask TVS for it; 7940, 7960, Jabber and other models without it refuse until their "
+            "CTL is deleted by hand",
+            signer.common_name()));
+        need_tvs();
+    }
+
+    void make(Way way, Mode mode, std::span<const sast::Certificate> sasts, const sast::Certificate& signer) {
+        auto records = make_records(state_, way, mode, sasts);
+        if (auto* refusal = std::get_if<Refusal>(&records)) {
+            object(std::move(*refusal));
+            return;
+        }
+        Plan plan;
+        plan.operation = request_.operation;
+        plan.way = way;
+        plan.mode = mode;
+        plan.signer = signer;
+        plan.notes = std::move(notes_);
+        HeaderDraft header;
+        header.signer =
+            make_signer_id(signer, way == Way::Tokens ? NameStyle::CtlClient : NameStyle::CallManager);
+        header.digest = request_.digest.value_or(last_ ? last_->digest() : Digest::Sha512);
+        header.key_bits = signer.key_bits();
+        header.filename = kFilename;
+        header.timestamp = request_.time;
+        plan.list = ListDraft{std::move(header), std::get<std::vector<RecordDraft>>(std::move(records))};
+        result_.plan = std::move(plan);
+    }
+
+    void note(std::string text) { notes_.push_back(std::move(text)); }
+
+    const State& state_;
+    const Request& request_;
+    std::optional<TrustList> last_;
+    Planned result_;
+    std::vector<std::string> notes_;
+    bool impossible_ = false;
+};
+
+}  // namespace
+
+std::string_view to_text(Operation operation) noexcept {
+    return kOperations[static_cast<std::size_t>(operation)];
+}
+
+Planned plan(const State& state, const Request& request) {
+    return Planner(state, request).run();
+}
+
+std::vector<std::string> plan_release(const State& state, const Release& another) {
+    std::vector<std::string> notes;
+    if (state.ctl() == nullptr) return notes;
+    const bool tokens = state.last->way == Way::Tokens;
+    if (!tokens && !another.knows_tokenless())
+        notes.push_back(
+            fmt::format("the CTL is carried over unchanged, and release {} takes none from the publisher's "
+                        "key: no token will be "
+                        "able to update it. Import the certificates of two tokens into Phone-SAST-trust, "
+                        "then run ctlsign cluster "
+                        "delete-ctl and ctlsign cluster mixed-mode --token",
+                        another.text()));
+    if (tokens && !another.takes_tokens())
+        notes.push_back(
+            fmt::format("release {} takes no security tokens: run ctlsign cluster update --tokenless before",
+                        another.text()));
+    return notes;
+}
+
+std::vector<std::string> next_steps(const Plan& plan) {
+    if (plan.operation == Operation::DeleteCtl) return {};
+    return {
+        "Please Restart the TFTP and Cisco CallManager services on all nodes in the cluster that run these "
+        "services",
+        "Then reset all phones"};
+}
+
+}  // namespace ctlsign::cluster

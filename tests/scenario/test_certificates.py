@@ -1,0 +1,128 @@
+"""Certificates that are made anew, in their order, and those that expire."""
+
+import json
+import subprocess
+
+import pytest
+from conftest import FIRST, KRAKOW, SECOND
+
+PUBLISHER, SUBSCRIBER = "cucm-1051-a-pub", "cucm-1051-a-sub1"
+
+
+def regenerate(cluster, store, *options, **more):
+    return cluster("certificate", "regenerate", "--store", store, *options, "--yes", **more)
+
+
+def texts(store):
+    return (f"WARNING: This operation will overwrite any CA signed certificate previously imported for {store}\n"
+            f"Successfully Regenerated Certificate for {store}.\n"
+            f"You must restart services related to {store} for the regenerated certificates to become active.\n")
+
+
+def stored(cluster, store):
+    return json.loads(cluster("certificate", "list", "--store", store, "--json").out)["certificates"]
+
+
+@pytest.fixture
+def mixed(cluster):
+    cluster.change("mixed-mode", "--tokenless", "--digest", "sha1")
+    return cluster
+
+
+def test_capf(mixed):
+    old = stored(mixed, "CAPF")[0]
+    result = regenerate(mixed, "CAPF")
+    assert result.out.startswith(texts("CAPF")) and "restart on cucm-1051-a-pub: CAPF, TVS, TFTP" in result.out
+    assert "Proceed with regeneration (yes|no)?" in result.err
+    new = stored(mixed, "CAPF")[0]
+    assert new["subject"] != old["subject"] and "CN=CAPF-" in new["subject"] and "OU=TAC" in new["subject"]
+    # A copy goes to the trust stores, where the old one stays.
+    for store in ("CAPF-trust", "CallManager-trust"):
+        serials = {each["serial"] for each in stored(mixed, store)}
+        assert {old["serial"], new["serial"]} <= serials
+    mixed.change("update")
+    assert new["serial"] in mixed.ctlsign("show", mixed.nodes[PUBLISHER] / "CTLFile.tlv", "--json").out
+    key = new["key"]
+    assert subprocess.run(["stat", "-c", "%a", key], capture_output=True, check=True).stdout == b"600\n"
+
+
+def test_the_signer_changes_before_release_twelve(mixed):
+    before = mixed.ctl
+    result = regenerate(mixed, "CallManager", "--node", PUBLISHER)
+    assert "the signer changes to cucm-1051-a-pub" in result.err
+    assert "7940, 7960, Jabber and other models without it refuse" in result.err
+    assert "restart on cucm-1051-a-pub: TFTP, CallManager, CTIManager" in result.out
+    # Never two at once: not the other server, not TVS.
+    for arguments in (("CallManager", "--node", SUBSCRIBER), ("TVS", "--node", PUBLISHER, "--subject", "CN=cucm-1051-a-pub")):
+        assert "rule one-anchor-at-a-time" in regenerate(mixed, *arguments, expect=4).err
+    mixed("update", "--yes")
+    (mixed.folder / "before.tlv").write_bytes(before)
+    mixed.ctlsign("verify", mixed.nodes[PUBLISHER] / "CTLFile.tlv", "--installed", "before.tlv", expect=1)
+    regenerate(mixed, "CallManager", "--node", SUBSCRIBER)
+
+
+def test_itlrecovery_signs_from_release_twelve(make_cluster):
+    cluster = make_cluster("12.0(1)")
+    regenerate(cluster, "ITLRecovery", "--subject", "CN=ITLRECOVERY_cucm-1051-a-pub,O=Cisco")
+    cluster("mixed-mode", "--tokenless", "--yes")
+    before = cluster.ctl
+    result = regenerate(cluster, "CallManager", "--node", PUBLISHER)
+    assert "the signer changes" not in result.err
+    assert "rule one-anchor-at-a-time" in regenerate(cluster, "ITLRecovery", expect=4).err
+    cluster("update", "--yes")
+    (cluster.folder / "before.tlv").write_bytes(before)
+    cluster.ctlsign("verify", cluster.nodes[PUBLISHER] / "CTLFile.tlv", "--installed", "before.tlv")
+    # ITLRecovery changed, and phones hold the old one: CallManager signs once.
+    held = cluster.ctl
+    result = regenerate(cluster, "ITLRecovery")
+    assert "the signer changes" in result.err
+    cluster("reset-localkey", "--yes")
+    (cluster.folder / "held.tlv").write_bytes(held)
+    cluster.ctlsign("verify", cluster.nodes[PUBLISHER] / "CTLFile.tlv", "--installed", "held.tlv")
+    held = cluster.ctl
+    cluster("update", "--yes")
+    (cluster.folder / "held.tlv").write_bytes(held)
+    cluster.ctlsign("verify", cluster.nodes[PUBLISHER] / "CTLFile.tlv", "--installed", "held.tlv")
+
+
+def test_tokens_sign_as_before(tokens):
+    tokens.change("mixed-mode", *tokens.tokens(FIRST, SECOND))
+    before = tokens.ctl
+    result = regenerate(tokens, "CallManager", "--node", PUBLISHER)
+    assert "a token signs as before" in result.err and "the signer changes" not in result.err
+    tokens.change("update", *tokens.tokens(SECOND))
+    (tokens.folder / "before.tlv").write_bytes(before)
+    tokens.ctlsign("verify", tokens.nodes[PUBLISHER] / "CTLFile.tlv", "--installed", "before.tlv")
+
+
+def test_a_trust_store_is_not_regenerated(mixed):
+    regenerate(mixed, "CallManager-trust", expect=2)
+    regenerate(mixed, "ipsec", "--node", PUBLISHER, expect=2)
+    regenerate(mixed, "ipsec", "--node", PUBLISHER, "--subject", "CN=cucm-1051-a-pub")
+    assert "DRF Local, DRF Master" in regenerate(mixed, "ipsec", "--node", PUBLISHER).out
+
+
+def at(cluster, time, **options):
+    return cluster("expiry", "--at", time, **options)
+
+
+def test_expiry(cluster):
+    assert at(cluster, "2015-06-01T00:00:00Z").out == ""
+    warned = at(cluster, "2020-02-10T00:00:00Z", expect=1).out
+    assert "warning CallManager of cucm-1051-a-pub" in warned and "expires in 19 days on 2020-02-29" in warned
+    assert "signed configuration and ITL are refused, secure trunks go down" in warned and "phones get no LSCs" in warned
+    alarm = "Alarm to indicate that Certificate has Expired or Expires in less than seven days"
+    assert alarm not in warned
+    assert alarm in at(cluster, "2020-02-23T00:00:00Z", expect=1).out
+    shown = json.loads(cluster("expiry", "--at", "2020-03-02T00:00:00Z", "--json", expect=1).out)
+    assert shown["urgency"] == "alarm" and shown["certificates"][0]["days"] == -2
+    cluster("certificate", "import", KRAKOW / "tokens" / f"{FIRST}.pem", "--store", "Phone-SAST-trust")
+    assert "the earlier token can no longer update the CTL" in at(cluster, "2025-03-01T00:00:00Z", expect=1).out
+
+
+def test_an_expired_entry_ends_a_token(tokens):
+    tokens.change("mixed-mode", *tokens.tokens(FIRST, SECOND))
+    tokens("certificate", "import", KRAKOW / "tokens" / f"{SECOND}.pem", "--store", "Phone-SAST-trust")
+    tokens.change("update", *tokens.tokens(SECOND))
+    late = ("--timestamp", "2025-03-01T00:00:00Z", "--yes")
+    assert "rule phone-sast-trust" in tokens("update", *tokens.tokens(SECOND), *late, expect=4).err

@@ -1,0 +1,194 @@
+"""Nodes that fail: nothing is switched anywhere. Two administrators, backups, the audit, certificates."""
+
+import json
+import os
+import subprocess
+import time
+
+import pytest
+from conftest import FIRST, KRAKOW, SECOND, TIME, program
+
+GOLDEN = (KRAKOW / "CTLFile-tokenless.tlv").read_bytes()
+
+
+@pytest.fixture
+def mixed(cluster):
+    cluster.change("mixed-mode", "--tokenless", "--digest", "sha1")
+    return cluster
+
+
+def in_namespace(cluster, mount, *arguments):
+    """Runs the program where the subscriber's folder is mounted as MOUNT says; gives the exit code, its errors, the files."""
+    script = f"""cd "$1"; {mount}
+    set +e; shift; "$@" 2>errors; code=$?; sha1sum cucm-1051-a-*/CTLFile.tlv | cut -d' ' -f1 | sort -u | wc -l; exit $code"""
+    way = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-Urm"]
+    done = subprocess.run([*way, "sh", "-euc", script, "sh", cluster.folder, program.PROGRAM, "cluster", *arguments],
+                          capture_output=True, check=False, env=os.environ | cluster.env)
+    return done.returncode, (cluster.folder / "errors").read_text(), done.stdout.decode().splitlines()[-1]
+
+
+@pytest.mark.parametrize("mount", [
+    "mount -t tmpfs -o size=16k none cucm-1051-a-sub1; cp cucm-1051-a-pub/CTLFile.tlv cucm-1051-a-sub1; "
+    "head -c 8192 /dev/zero > cucm-1051-a-sub1/filler",
+    "mount -t tmpfs none cucm-1051-a-sub1; cp cucm-1051-a-pub/CTLFile.tlv cucm-1051-a-sub1; "
+    "mount -o remount,ro cucm-1051-a-sub1"], ids=["full", "read-only"])
+def test_a_node_that_cannot_be_written(mixed, mount):
+    code, errors, different = in_namespace(mixed, mount, "update", "--digest", "sha512", "--yes", *TIME)
+    assert code == 6 and "cucm-1051-a-sub1" in errors and "no node was switched" in errors
+    assert different == "1" and (mixed.nodes["cucm-1051-a-pub"] / "CTLFile.tlv").read_bytes() == GOLDEN
+    assert mixed.mode == "1" and mixed("status").code == 0
+
+
+def test_a_node_that_is_gone(mixed):
+    folder = mixed.nodes["cucm-1051-a-sub1"]
+    folder.rename(mixed.folder / "elsewhere")
+    result = mixed.change("update", "--digest", "sha512", expect=6)
+    assert "cucm-1051-a-sub1" in result.err and "nothing was changed" in result.err
+    assert (mixed.nodes["cucm-1051-a-pub"] / "CTLFile.tlv").read_bytes() == GOLDEN
+    assert "cucm-1051-a-sub1" in mixed("status", expect=1).out
+
+
+def test_status_shows_what_phones_show(mixed):
+    shown = json.loads(mixed("status", "--json").out)
+    assert shown["mode"] == "mixed" and shown["ctl"]["signer"].startswith("CN=cucm-1051-a-pub;")
+    for node in shown["nodes"]:
+        sums = {name: subprocess.run([f"{name}sum", mixed.nodes[node["node"]] / "CTLFile.tlv"], capture_output=True,
+                                     check=True).stdout.decode().split()[0] for name in ("md5", "sha1")}
+        assert {name: node[name] for name in sums} == sums
+    assert [(each["service"], each["node"]) for each in shown["restart"]] == [
+        ("TFTP", "cucm-1051-a-pub"), ("TFTP", "cucm-1051-a-sub1"), ("CallManager", "cucm-1051-a-pub"),
+        ("CallManager", "cucm-1051-a-sub1")]
+    mixed("restarted")
+    assert json.loads(mixed("status", "--json").out)["restart"] == []
+    (mixed.nodes["cucm-1051-a-sub1"] / "CTLFile.tlv").write_bytes(GOLDEN + b"x")
+    assert "another CTL" in mixed("status", expect=1).out
+    assert "rule nodes-agree" in mixed.change("update", expect=4).err
+    mixed.change("update", "--force")
+    assert mixed.ctl == GOLDEN
+
+
+def test_a_new_node_gets_the_ctl_by_the_next_update(mixed):
+    mixed.add_node("cucm-1051-a-sub2", "10.48.47.155")
+    assert "serves no CTL" in mixed("status", expect=1).out
+    assert "rule certificates-there" in mixed.change("update", expect=4).err
+    mixed.import_own("CallManager", "cucm-1051-a-sub2", KRAKOW / "certificates" / "cucm-1051-a-sub1")
+    mixed.change("update")
+    assert len(mixed.records()) == 5 and mixed.ctl != GOLDEN
+
+
+def test_two_administrators_at_once(mixed):
+    processes = [subprocess.Popen([program.PROGRAM, "cluster", "update", "--digest", digest, "--yes", *TIME],
+                                  cwd=mixed.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                 for digest in ("sha256", "sha512", "sha1")]
+    for process in processes:
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, (out, err)
+    assert mixed.ctl is not None and mixed("audit", "--verify").code == 0
+    assert len(json.loads(mixed("history", "--json").out)["publications"]) == 4
+
+
+def test_the_second_administrator_is_told_who_is_first(mixed):
+    holder = subprocess.Popen(["flock", "cluster.db.lock", "sh", "-c", "echo held; exec sleep 600"], cwd=mixed.folder,
+                              stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"held\n"
+    try:
+        begin = time.monotonic()
+        result = mixed.change("update", expect=6)
+        assert time.monotonic() - begin > 5 and "wait for it to end" in result.err
+        assert mixed("status").code == 0
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+
+
+def test_backup_and_restore(mixed):
+    mixed("backup", "-o", "krakow.backup")
+    mixed.change("non-secure-mode")
+    before = len(mixed.audit())
+    result = mixed("restore", "krakow.backup", "--yes")
+    assert "the nodes serve what they served before" in result.err
+    assert mixed.mode == "1" and mixed("status", expect=1)
+    assert len(mixed.audit()) == before + 1 and mixed.audit()[-1]["event"] == "restored"
+    assert mixed("audit", "--verify").code == 0
+    mixed("restore", "krakow.backup", "--cluster", "again.db")
+    assert mixed("status", "--cluster", "again.db", expect=1)
+    image = bytearray((mixed.folder / "krakow.backup").read_bytes())
+    for position in (0, 40, len(image) // 2, len(image) - 1):
+        damaged = bytearray(image)
+        damaged[position] ^= 1
+        (mixed.folder / "damaged.backup").write_bytes(damaged)
+        mixed("restore", "damaged.backup", "--yes", expect=3)
+    (mixed.folder / "damaged.backup").write_bytes(image[:-1])
+    mixed("restore", "damaged.backup", "--yes", expect=3)
+    assert len(list((mixed.folder / "cluster.db.backups").iterdir())) == 3, "one before each change"
+
+
+def test_the_history_has_every_ctl(mixed):
+    mixed.change("non-secure-mode")
+    history = json.loads(mixed("history", "--json").out)["publications"]
+    assert [entry["operation"] for entry in history] == ["mixed-mode", "non-secure-mode"]
+    mixed("history", "--number", "1", "-o", "first.tlv")
+    assert (mixed.folder / "first.tlv").read_bytes() == GOLDEN
+
+
+def test_the_audit_tells_who_did_what(tokens):
+    tokens.change("mixed-mode", *tokens.tokens(FIRST, SECOND), "--digest", "sha1")
+    events = {entry["event"]: entry for entry in tokens.audit()}
+    assert SECOND in events["signature"]["signer"] and events["signature"]["digest"] == "SHA-1"
+    assert events["publication"]["from"] == "none" and events["publication"]["to"] == events["signature"]["file"]
+    assert events["publication"]["who"] and events["publication"]["time"].endswith("Z")
+    pin = (tokens.folder / f"virtual/tokens/{SECOND}/user-pin").read_text().strip()
+    assert pin not in tokens("audit").out
+    lines = tokens("audit").out.splitlines()
+    for line, after in zip(lines, lines[1:]):
+        digest = subprocess.run(["sha256sum"], input=line.encode(), capture_output=True, check=True).stdout.decode()
+        assert json.loads(after)["previous"] == digest.split()[0]
+
+
+def test_stores(mixed):
+    stores = json.loads(mixed("certificate", "list", "--json").out)["certificates"]
+    assert {(each["store"], each.get("node")) for each in stores} == {
+        ("CallManager", "cucm-1051-a-pub"), ("CallManager", "cucm-1051-a-sub1"), ("CAPF", "cucm-1051-a-pub"),
+        ("CallManager-trust", None), ("CAPF-trust", None)}
+    assert "rule own-certificate" in mixed("certificate", "delete", "cucm-1051-a-pub", "--store", "CallManager", "--yes",
+                                           expect=4).err
+    mixed("certificate", "import", KRAKOW / "tokens" / f"{FIRST}.pem", "--store", "phone-sast-trust")
+    serial = json.loads(mixed("certificate", "list", "--store", "Phone-SAST-trust", "--json").out)["certificates"][0]["serial"]
+    mixed("certificate", "delete", serial, "--store", "Phone-SAST-trust", "--yes")
+    assert mixed("certificate", "list", "--store", "Phone-SAST-trust").out == ""
+    mixed("certificate", "import", "no.pem", "--store", "nowhere", expect=2)
+
+
+def test_two_anchors_never_change_at_once(mixed):
+    regenerated = KRAKOW / "regenerated" / "cucm-1051-a-pub"
+    mixed.import_own("TVS", "cucm-1051-a-pub", KRAKOW / "certificates" / "cucm-1051-a-sub1")
+    result = mixed("certificate", "import", f"{regenerated}.pem", "--key", f"{regenerated}.key", "--store", "CallManager",
+                   expect=4)
+    assert "rule one-anchor-at-a-time" in result.err
+    mixed.change("update")
+    mixed.import_own("CallManager", "cucm-1051-a-pub", regenerated)
+    result = mixed.change("update")
+    assert "the signer changes to cucm-1051-a-pub" in result.err
+    forced = mixed("certificate", "import", KRAKOW / "certificates" / "cucm-1051-a-pub.pem", "--store", "CallManager")
+    assert forced.code == 0
+    assert "rule one-anchor-at-a-time" in mixed("certificate", "import", KRAKOW / "certificates" / "cucm-1051-a-pub.pem",
+                                                "--store", "TVS", "--node", "cucm-1051-a-pub", expect=4).err
+    mixed("certificate", "import", KRAKOW / "certificates" / "cucm-1051-a-pub.pem", "--store", "TVS", "--node",
+          "cucm-1051-a-pub", "--force")
+    assert mixed.audit()[-1]["event"] == "certificate-imported" and mixed.audit()[-2]["rule"] == "one-anchor-at-a-time"
+
+
+def test_the_rollback_parameter_is_a_trap(cluster):
+    cluster("rollback-parameter", "True")
+    cluster("rollback-parameter", "False")
+    cluster.change("mixed-mode", "--tokenless")
+    assert "rule rollback-parameter" in cluster("rollback-parameter", "True", expect=4).err
+    forced = cluster("rollback-parameter", "True", "--force")
+    assert "can verify no CTL with a new signer" in forced.err
+    assert [entry["event"] for entry in cluster.audit()[-2:]] == ["forced", "rollback-parameter"]
+    cluster.change("update")
+    cluster.import_own("CallManager", "cucm-1051-a-pub", KRAKOW / "regenerated" / "cucm-1051-a-pub")
+    assert "rule rollback-parameter" in cluster.change("update", expect=4).err
+    cluster("rollback-parameter", "False")
+    cluster.change("update")

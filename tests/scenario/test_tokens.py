@@ -1,0 +1,166 @@
+"""Tokens that are lost, replaced, locked; from tokens to the publisher's key and back."""
+
+import json
+
+import pytest
+from conftest import FIRST, KRAKOW, SECOND
+
+SECURE_WITHOUT_CTL = (
+    "No CTL File exists on the server but the Call Manager Cluster Security Mode is in Secure Mode.\n"
+    "For the system to function, you must create the CTL File and set Call Manager Cluster the Secure Mode.\n")
+
+
+@pytest.fixture
+def secured(tokens):
+    """Mixed mode, by the two eTokens."""
+    tokens.change("mixed-mode", *tokens.tokens(FIRST, SECOND), "--digest", "sha1")
+    return tokens
+
+
+def known(cluster):
+    listed = json.loads(cluster("token", "list", "--json").out)["tokens"]
+    return {token["label"].strip(): (token["state"], token["in-ctl"]) for token in listed}
+
+
+def upload(cluster, name):
+    cluster.ctlsign("token", "export-certificate", f"pkcs11:token={name}", "-o", f"{name}.pem", env=cluster.env)
+    cluster("certificate", "import", f"{name}.pem", "--store", "Phone-SAST-trust")
+
+
+def phone_takes(cluster, new, installed, expect=0):
+    """A phone that holds INSTALLED takes NEW by itself (expect=1: it does not)."""
+    (cluster.folder / "new.tlv").write_bytes(new)
+    (cluster.folder / "installed.tlv").write_bytes(installed)
+    cluster.ctlsign("verify", "new.tlv", "--installed", "installed.tlv", expect=expect)
+
+
+def test_a_lost_token_is_replaced(secured):
+    before = secured.ctl
+    secured.unplug(FIRST)
+    secured.create_token("SAST-NEW")
+    secured.change("token", "add", "pkcs11:token=SAST-NEW", "--drop", FIRST, "--lost", *secured.tokens(SECOND))
+    assert known(secured) == {FIRST: ("lost", False), SECOND: ("in use", True), "SAST-NEW": ("in use", True)}
+    phone_takes(secured, secured.ctl, before)
+    assert [role for role, _, _ in secured.records()] == ["SAST", "CCM+TFTP", "CAPF", "CCM+TFTP", "SAST"]
+    # The lost one turns up again: it is a stranger now.
+    secured.plug(FIRST)
+    assert "rule token-in-ctl" in secured.change("update", *secured.tokens(FIRST), expect=4).err
+    secured.change("update", *secured.tokens("SAST-NEW"))
+
+
+def test_the_last_but_one_is_not_dropped(secured):
+    result = secured.change("token", "remove", FIRST, "--lost", *secured.tokens(SECOND), expect=4)
+    assert "rule two-tokens" in result.err
+    secured.change("token", "remove", FIRST, "--lost", "--force", *secured.tokens(SECOND))
+    assert known(secured)[FIRST] == ("lost", False)
+
+
+def test_all_tokens_lost_from_release_ten(secured):
+    secured.unplug(FIRST)
+    secured.unplug(SECOND)
+    result = secured.change("update", "--tokenless")
+    assert "7940, 7960, Jabber and other models without it refuse until their CTL is deleted by hand" in result.err
+    assert known(secured) == {FIRST: ("retired", False), SECOND: ("retired", False)} and secured.mode == "1"
+    assert secured.records()[0] == ("SAST", 1156, True)
+
+
+def test_back_to_tokens_needs_the_upload_and_the_deletion(tokens):
+    tokens.change("mixed-mode", "--tokenless")
+    back = ("mixed-mode", *tokens.tokens(FIRST, SECOND))
+    refused = tokens.change(*back, expect=4).err
+    assert "The Security Token you have inserted does not exist in the CTL File" in refused
+    result = tokens("delete-ctl", "--yes")
+    assert result.out == "files: found = 1, deleted = 1\n" * 2 + SECURE_WITHOUT_CTL
+    assert 'Delete the File CTLFile.tlv?\nEnter "y" followed by return to continue:' in result.err
+    assert tokens.ctl is None and tokens.mode == "1"
+    assert "rule phone-sast-trust" in tokens.change(*back, expect=4).err
+    for name in (FIRST, SECOND):
+        upload(tokens, name)
+    tokens.change(*back)
+    assert [role for role, _, _ in tokens.records()] == ["SAST", "CCM+TFTP", "CAPF", "CCM+TFTP", "SAST"]
+
+
+def test_a_downgrade_below_ten(tokens):
+    tokens.change("mixed-mode", "--tokenless")
+    before = tokens.ctl
+    assert "carried over unchanged" in tokens("release", "9.1(2)", "--yes").err and tokens.ctl == before
+    assert "rule token-in-ctl" in tokens.change("mixed-mode", *tokens.tokens(FIRST, SECOND), expect=4).err
+
+
+def test_all_tokens_lost_before_release_ten(secured):
+    secured("release", "9.1(2)")
+    for name in (FIRST, SECOND):
+        secured.unplug(name)
+    for name in ("NEW-A", "NEW-B"):
+        secured.create_token(name)
+    assert "rule knows-tokenless" in secured.change("update", "--tokenless", expect=4).err
+    assert "rule token-in-ctl" in secured.change("update", *secured.tokens("NEW-B"), expect=4).err
+    before = secured.ctl
+    secured("delete-ctl", "--yes")
+    result = secured.change("mixed-mode", *secured.tokens("NEW-A", "NEW-B"))
+    assert "delete the CTL by hand on every phone" in result.err
+    phone_takes(secured, secured.ctl, before, expect=1)
+
+
+def test_in_non_secure_mode_a_file_goes_node_by_node(tokens):
+    tokens.change("mixed-mode", "--tokenless")
+    assert "rule mode-fits" in tokens("delete-ctl", "--node", "cucm-1051-a-sub1", "--yes", expect=4).err
+    tokens.change("non-secure-mode")
+    assert tokens("delete-ctl", "--node", "cucm-1051-a-sub1", "--yes").out == "files: found = 1, deleted = 1\n"
+    files = {name: (folder / "CTLFile.tlv").exists() for name, folder in tokens.nodes.items()}
+    assert files == {"cucm-1051-a-pub": True, "cucm-1051-a-sub1": False}
+    tokens("delete-ctl", "--node", "cucm-1051-a-pub", "--yes")
+    assert tokens.ctl is None
+    assert "rule ctl-exists" in tokens("delete-ctl", "--yes", expect=4).err
+    assert tokens("status").code == 0
+
+
+def test_a_locked_token_changes_nothing(secured):
+    before = secured.ctl
+    (secured.folder / f"virtual/tokens/{SECOND}/pin-tries").write_text("0\n")
+    assert secured.change("update", *secured.tokens(SECOND), expect=5).err
+    assert secured.ctl == before and secured("status").code == 0
+    secured.change("update", *secured.tokens(FIRST))
+
+
+def test_a_rejected_pin_is_in_the_audit(secured):
+    (secured.folder / "wrong").write_text("no-such-pin\n")
+    secured.change("update", "--token", f"pkcs11:token={SECOND}", "--pin-source", f"file:{secured.folder}/wrong", expect=5)
+    last = secured.audit()[-1]
+    assert last["event"] == "pin-failure" and SECOND in last["signer"]
+    assert "no-such-pin" not in secured("audit").out
+    assert "14 of 15" in secured("check", "--token", f"pkcs11:token={SECOND}").out
+
+
+def test_a_token_pulled_in_the_middle_of_an_update(secured):
+    before = secured.ctl
+    secured.ctlsign("virtual", "fault", f"on C_Sign unplug {SECOND}", env=secured.env)
+    secured.change("update", *secured.tokens(SECOND), expect=5)
+    assert secured.ctl == before and secured("status").code == 0
+    secured.change("update", *secured.tokens(FIRST))
+    phone_takes(secured, secured.ctl, before)
+
+
+def test_what_check_says(secured):
+    ready = secured("check")
+    for name in (FIRST, SECOND):
+        assert f"ready     {name}: a token of the CTL, PIN: 15 of 15 tries left" in ready.out
+    secured.unplug(FIRST)
+    assert "not plugged in" in secured("check").out
+    secured.unplug(SECOND)
+    assert "no token of the CTL is plugged in" in secured("check", expect=1).out
+    (secured.nodes["cucm-1051-a-sub1"] / "CTLFile.tlv").unlink()
+    secured.nodes["cucm-1051-a-sub1"].rmdir()
+    assert "not ready cucm-1051-a-sub1" in secured("check", "--tokenless", expect=1).out
+
+
+def test_a_cluster_that_was_secured_elsewhere(tokens):
+    golden = (KRAKOW / "CTLFile-tokens.tlv").read_bytes()
+    assert "nothing to adopt" in tokens("adopt", "--yes", expect=1).err
+    for folder in tokens.nodes.values():
+        (folder / "CTLFile.tlv").write_bytes(golden)
+    assert "rule nodes-agree" in tokens.change("mixed-mode", "--tokenless", expect=4).err
+    tokens("adopt", "--yes")
+    assert tokens.mode == "1"
+    tokens.change("update", *tokens.tokens(SECOND))
+    assert tokens.ctl == golden

@@ -1,0 +1,111 @@
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include <ctlsign/cluster/audit.hpp>
+#include <ctlsign/cluster/database.hpp>
+#include <ctlsign/cluster/nodes.hpp>
+#include <ctlsign/cluster/sqlite.hpp>
+#include <ctlsign/cluster/stores.hpp>
+#include <ctlsign/error.hpp>
+#include <tests/support/cluster_state.hpp>
+#include <tests/support/temporary_folder.hpp>
+
+namespace ctlsign::cluster {
+namespace {
+
+using namespace ctlsign::testing;
+constexpr std::chrono::milliseconds kNow{0};
+
+class DatabaseTest : public ::testing::Test {
+  private:
+    TemporaryFolder folder_;
+
+  protected:
+    std::string path_ = (folder_ / "cluster.db").string();
+    Database database_ = Database::create(path_, "krakow", Release::parse("10.5(1)").value());
+};
+
+std::error_code code_of(const std::function<void()>& call) {
+    try {
+        call();
+    } catch (const std::system_error& error) {
+        return error.code();
+    }
+    return {};
+}
+
+TEST_F(DatabaseTest, OneAdministratorAtATime) {
+    {
+        const Writer first(database_, "first", kNow);
+        Database again = Database::open(path_);
+        EXPECT_EQ(again.load().name, "krakow") << "readers are not held up";
+        EXPECT_EQ(code_of([&] { Writer(again, "second", std::chrono::milliseconds(50)); }), Errc::InUse);
+    }
+    Writer(database_, "second", kNow);
+}
+
+TEST_F(DatabaseTest, AnotherFileIsNoCluster) {
+    EXPECT_EQ(code_of([&] { Database::create(path_, "again", Release::parse("10.5(1)").value()); }),
+              std::errc::file_exists);
+    const std::string other = path_ + ".other";
+    Connection(other, Connection::Access::Create).execute("CREATE TABLE something(id)");
+    EXPECT_EQ(code_of([&] { Database::open(other); }), Errc::Malformed);
+    std::ofstream(path_ + ".text") << std::string(5000, 'x');
+    EXPECT_EQ(code_of([&] { Database::open(path_ + ".text"); }), Errc::Malformed);
+    EXPECT_EQ(code_of([&] { Database::open(path_ + ".none"); }), std::errc::no_such_file_or_directory);
+    database_.connection().execute("PRAGMA user_version=999");
+    EXPECT_EQ(code_of([&] { Database::open(path_); }), Errc::Malformed);
+}
+
+TEST_F(DatabaseTest, WhatIsNotCommittedIsUndone) {
+    Writer writer(database_, "test", kNow);
+    {
+        const Transaction transaction(database_.connection());
+        writer.set_parameter("ClusterSecurityMode", "1");
+    }
+    EXPECT_EQ(database_.load().mode, Mode::NonSecure);
+}
+
+TEST_F(DatabaseTest, ACertificateIsCopiedWhereUnifiedCmCopiesIt) {
+    Writer writer(database_, "test", kNow);
+    add_node(writer, krakow_state("10.5(1)").nodes[0]);
+    const Node publisher = database_.load().nodes.at(0);
+    const auto capf = load_certificate(krakow::kCapf + ".pem");
+    put_own_certificate(writer, Store::Capf, publisher, capf, std::nullopt);
+    put_own_certificate(writer, Store::Capf, publisher, capf, "/keys/capf.pem");
+    const State state = database_.load();
+    EXPECT_EQ(state.certificates.size(), 3U);
+    EXPECT_TRUE(state.holds(Store::CapfTrust, capf) && state.holds(Store::CallManagerTrust, capf));
+    EXPECT_EQ(state.find_own(Store::Capf, publisher)->key, "/keys/capf.pem");
+    put_own_certificate(writer, Store::Capf, publisher, load_certificate(krakow::kPublisher + ".pem"),
+                        std::nullopt);
+    EXPECT_TRUE(database_.load().holds(Store::CapfTrust, capf)) << "the old one stays beside the new one";
+}
+
+TEST_F(DatabaseTest, TheAuditIsAChain) {
+    Writer writer(database_, "test", kNow);
+    for (int number = 0; number < 5; ++number)
+        append_audit(writer, "event", {{"step", std::to_string(number)}});
+    const AuditVerdict whole = verify_audit(database_, std::nullopt);
+    EXPECT_EQ(whole.entries, 5);
+    EXPECT_FALSE(whole.broken);
+    EXPECT_THROW(database_.connection().execute("DELETE FROM audit WHERE number=5"), std::logic_error);
+    EXPECT_THROW(database_.connection().execute("UPDATE audit SET line='{}' WHERE number=5"),
+                 std::logic_error);
+    // Somebody with another program takes the triggers away first.
+    database_.connection().execute("DROP TRIGGER audit_is_kept; DROP TRIGGER audit_stands");
+    database_.connection().execute("DELETE FROM audit WHERE number=5");
+    EXPECT_FALSE(verify_audit(database_, std::nullopt).broken);
+    EXPECT_FALSE(verify_audit(database_, whole.head).head_found)
+        << "the noted head tells that one was cut off";
+    database_.connection().execute("UPDATE audit SET line=replace(line, '\"1\"', '\"7\"') WHERE number=2");
+    EXPECT_EQ(verify_audit(database_, std::nullopt).broken, 2);
+    for (const char* line : {"{}", "[]", "nothing", R"({"previous":1,"number":"two"})"}) {
+        database_.connection().run("UPDATE audit SET line=? WHERE number=2", {std::string_view(line)});
+        EXPECT_EQ(verify_audit(database_, std::nullopt).broken, 2) << line;
+    }
+}
+
+}  // namespace
+}  // namespace ctlsign::cluster

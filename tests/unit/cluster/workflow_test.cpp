@@ -1,0 +1,293 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <ctlsign/cluster/workflow.hpp>
+#include <ctlsign/trustlist/decode.hpp>
+#include <ctlsign/trustlist/sign.hpp>
+#include <tests/support/cluster_state.hpp>
+
+namespace ctlsign::cluster {
+namespace {
+
+using namespace ctlsign::testing;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+Request request(Operation operation) {
+    Request made;
+    made.operation = operation;
+    made.time = krakow::kTimestamp;
+    return made;
+}
+
+Request with_tokens(Operation operation, std::vector<sast::Certificate> tokens) {
+    Request made = request(operation);
+    made.tokens = std::move(tokens);
+    return made;
+}
+
+Request tokenless(Operation operation) {
+    Request made = request(operation);
+    made.way = Way::Tokenless;
+    return made;
+}
+
+std::vector<std::string> rules(const Planned& planned) {
+    std::vector<std::string> names;
+    for (const Refusal& refusal : planned.refusals) names.emplace_back(to_text(refusal.rule));
+    return names;
+}
+
+// Each record's role, "*" behind that of the signer.
+std::vector<std::string> roles(const Plan& plan) {
+    std::vector<std::string> names;
+    for (const RecordDraft& record : plan.list.value().records)
+        names.push_back(role_name(record.role.value()) +
+                        (record.role == Role::Sast && record.certificate &&
+                                 equal(*record.certificate, plan.signer.value().der())
+                             ? "*"
+                             : ""));
+    return names;
+}
+
+Bytes golden(const std::string& name) {
+    return read_data("krakow/CTLFile-" + name + ".tlv");
+}
+
+// What its keys would sign by PLAN.
+Bytes sign(const Plan& plan, const std::string& key) {
+    FileKeySigner signer(key);
+    return sign_list(plan.list.value(), signer);
+}
+
+sast::Certificate recovery() {
+    static const sast::Certificate certificate =
+        make_certificate(load_key(krakow::kRegenerated + ".key"), "ITLRECOVERY_cucm-1051-a-pub", 77);
+    return certificate;
+}
+
+State with_recovery(const std::string& release) {
+    State state = krakow_state(release);
+    put(state, Store::ItlRecovery, kPublisherNode, recovery());
+    return state;
+}
+
+TEST(Workflow, TokenlessIsTheGoldenFile) {
+    Request made = tokenless(Operation::MixedMode);
+    made.digest = Digest::Sha1;
+    const Planned planned = plan(krakow_state("10.5(1)"), made);
+    EXPECT_THAT(planned.refusals, IsEmpty());
+    EXPECT_EQ(sign(planned.plan.value(), krakow::kPublisher), golden("tokenless"));
+    EXPECT_EQ(planned.plan->mode, Mode::Mixed);
+}
+
+TEST(Workflow, TokensAreTheGoldenFile) {
+    Request made = with_tokens(Operation::MixedMode, krakow_tokens());
+    made.digest = Digest::Sha1;
+    const Planned planned = plan(krakow_state("10.5(1)"), made);
+    EXPECT_THAT(planned.refusals, IsEmpty());
+    EXPECT_EQ(sign(planned.plan.value(), krakow::kSecondToken), golden("tokens"));
+}
+
+TEST(Workflow, WhichCertificatesAreSastDependsOnTheRelease) {
+    const auto of = [](const std::string& release, const Request& made) {
+        return plan(with_recovery(release), made).plan.value();
+    };
+    const Plan before = of("10.5(1)", tokenless(Operation::MixedMode));
+    EXPECT_THAT(roles(before), ElementsAre("SAST*", "CCM+TFTP", "CAPF", "CCM+TFTP"));
+    const Plan with = of("10.5(2)", tokenless(Operation::MixedMode));
+    EXPECT_THAT(roles(with), ElementsAre("SAST*", "SAST", "CCM+TFTP", "CAPF", "CCM+TFTP"));
+    EXPECT_EQ(with.signer->common_name(), "cucm-1051-a-pub");
+    const Plan after = of("12.0(1)", tokenless(Operation::MixedMode));
+    EXPECT_THAT(roles(after), ElementsAre("SAST*", "SAST", "CCM+TFTP", "CAPF", "CCM+TFTP"));
+    EXPECT_EQ(after.signer, recovery());
+    const Request tokens = with_tokens(Operation::MixedMode, krakow_tokens());
+    EXPECT_THAT(roles(of("11.0(1)", tokens)), ElementsAre("SAST", "CCM+TFTP", "CAPF", "CCM+TFTP", "SAST*"));
+    EXPECT_THAT(roles(of("11.5(1)", tokens)),
+                ElementsAre("SAST", "CCM+TFTP", "CAPF", "CCM+TFTP", "SAST*", "SAST", "SAST"));
+}
+
+TEST(Workflow, ResettingTheLocalKeyHasCallManagerSign) {
+    State state = with_recovery("12.0(1)");
+    const Plan first = plan(state, tokenless(Operation::MixedMode)).plan.value();
+    publish(state, Way::Tokenless, Mode::Mixed, sign(first, krakow::kRegenerated));
+    const sast::Certificate fresh =
+        make_certificate(load_key(krakow::kRegenerated + ".key"), "ITLRECOVERY_cucm-1051-a-pub", 78);
+    put(state, Store::ItlRecovery, kPublisherNode, fresh);
+    const Planned planned = plan(state, request(Operation::ResetLocalKey));
+    EXPECT_THAT(planned.refusals, IsEmpty());
+    EXPECT_EQ(planned.plan->signer->common_name(), "cucm-1051-a-pub");
+    EXPECT_THAT(roles(*planned.plan), ElementsAre("SAST*", "SAST", "CCM+TFTP", "CAPF", "CCM+TFTP"));
+    EXPECT_EQ(planned.plan->list->records[1].certificate, Bytes(fresh.der().begin(), fresh.der().end()));
+    EXPECT_THAT(rules(plan(krakow_state("10.5(1)"), request(Operation::ResetLocalKey))),
+                ElementsAre("mode-fits"));
+    State early = krakow_state("10.5(1)");
+    publish(early, Way::Tokenless, Mode::Mixed, golden("tokenless"));
+    EXPECT_THAT(rules(plan(early, request(Operation::ResetLocalKey))), ElementsAre("resets-local-key"));
+}
+
+TEST(Workflow, TheSignerChangeIsAnnounced) {
+    State state = krakow_state("10.5(1)");
+    publish(state, Way::Tokenless, Mode::Mixed, golden("tokenless"));
+    EXPECT_THAT(plan(state, request(Operation::Update)).plan->notes, IsEmpty());
+    put(state, Store::CallManager, kPublisherNode, load_certificate(krakow::kRegenerated + ".pem"), 1);
+    EXPECT_THAT(plan(state, request(Operation::Update)).plan->notes,
+                ElementsAre(HasSubstr(
+                    "7940, 7960, Jabber and other models without it refuse until their CTL is deleted")));
+    // ITLRecovery signs from 12.0: CallManager may change.
+    State later = with_recovery("12.0(1)");
+    publish(later, Way::Tokenless, Mode::Mixed,
+            sign(plan(later, tokenless(Operation::MixedMode)).plan.value(), krakow::kRegenerated));
+    put(later, Store::CallManager, kPublisherNode, load_certificate(krakow::kRegenerated + ".pem"), 1);
+    EXPECT_THAT(plan(later, request(Operation::Update)).plan->notes, IsEmpty());
+}
+
+TEST(Workflow, AnUpdateGoesTheWayOfTheCurrentCtl) {
+    State state = krakow_state("10.5(1)");
+    publish(state, Way::Tokens, Mode::Mixed, golden("tokens"));
+    const Planned refused = plan(state, request(Operation::Update));
+    EXPECT_THAT(rules(refused), ElementsAre("same-way"));
+    EXPECT_FALSE(refused.plan);
+    const Planned on_purpose = plan(state, tokenless(Operation::Update));
+    EXPECT_THAT(on_purpose.refusals, IsEmpty());
+    EXPECT_EQ(on_purpose.plan->way, Way::Tokenless);
+    EXPECT_THAT(on_purpose.plan->notes, ElementsAre(HasSubstr("the signer changes")));
+    for (const KnownToken& token : on_purpose.plan->tokens) EXPECT_EQ(token.state, TokenState::Retired);
+    EXPECT_EQ(on_purpose.plan->tokens.size(), 2U);
+}
+
+TEST(Workflow, FromElevenFiveTheWayToTokenlessNeedsNoTvs) {
+    State state = with_recovery("11.5(1)");
+    const Plan first = plan(state, with_tokens(Operation::MixedMode, krakow_tokens())).plan.value();
+    publish(state, Way::Tokens, Mode::Mixed, sign(first, krakow::kSecondToken));
+    EXPECT_THAT(plan(state, tokenless(Operation::Update)).plan->notes, IsEmpty());
+}
+
+TEST(Workflow, OfTheTokensGivenOneThatIsInTheCtlSigns) {
+    State state = krakow_state("10.5(1)");
+    publish(state, Way::Tokens, Mode::Mixed, golden("tokens"));
+    const auto stranger = make_certificate(load_key(krakow::kRegenerated + ".key"), "SAST-STRANGER", 5);
+    auto given = krakow_tokens();
+    given[1] = stranger;
+    const Planned planned = plan(state, with_tokens(Operation::Update, given));
+    EXPECT_THAT(planned.refusals, IsEmpty());
+    EXPECT_EQ(planned.plan->signer, given[0]);
+    const Planned refused = plan(state, with_tokens(Operation::Update, {stranger}));
+    EXPECT_THAT(rules(refused), ElementsAre("token-in-ctl"));
+    // Forced, the stranger is a SAST of its own file.
+    EXPECT_EQ(decode_list(ByteView(sign_list(*refused.plan->list,
+                                             *std::make_unique<KeySigner>(
+                                                 stranger, load_key(krakow::kRegenerated + ".key")))))
+                  .records()
+                  .size(),
+              6U);
+}
+
+TEST(Workflow, TwoTokensAtLeast) {
+    const auto tokens = krakow_tokens();
+    const State fresh = krakow_state("10.5(1)");
+    EXPECT_THAT(rules(plan(fresh, with_tokens(Operation::MixedMode, {tokens[0]}))),
+                ElementsAre("two-tokens"));
+    EXPECT_THAT(rules(plan(fresh, with_tokens(Operation::MixedMode, {tokens[0], tokens[0]}))),
+                ElementsAre("two-tokens"));
+    State state = krakow_state("10.5(1)");
+    publish(state, Way::Tokens, Mode::Mixed, golden("tokens"));
+    Request dropping = with_tokens(Operation::ChangeTokens, {tokens[1]});
+    dropping.dropped = {tokens[0]};
+    EXPECT_THAT(rules(plan(state, dropping)), ElementsAre("two-tokens"));
+    dropping.added = {make_certificate(load_key(krakow::kRegenerated + ".key"), "SAST-NEW", 5)};
+    dropping.dropped_because = TokenState::Lost;
+    const Planned replaced = plan(state, dropping);
+    EXPECT_THAT(replaced.refusals, IsEmpty());
+    EXPECT_EQ(replaced.plan->signer, tokens[1]);
+    EXPECT_THAT(roles(*replaced.plan), ElementsAre("SAST*", "CCM+TFTP", "CAPF", "CCM+TFTP", "SAST"));
+    EXPECT_EQ(replaced.plan->tokens.back().certificate, tokens[0]);
+    EXPECT_EQ(replaced.plan->tokens.back().state, TokenState::Lost);
+    // The lost one cannot drop itself and sign.
+    dropping.tokens = {tokens[0]};
+    EXPECT_THAT(rules(plan(state, dropping)), ElementsAre("token-in-ctl"));
+}
+
+TEST(Workflow, TokenlessBackToTokens) {
+    const auto tokens = krakow_tokens();
+    State state = krakow_state("10.5(1)");
+    publish(state, Way::Tokenless, Mode::Mixed, golden("tokenless"));
+    const Request back = with_tokens(Operation::MixedMode, tokens);
+    EXPECT_THAT(rules(plan(state, back)), ElementsAre("token-in-ctl")) << "not deleted";
+    state.deleted = true;
+    EXPECT_THAT(rules(plan(state, back)), ElementsAre("phone-sast-trust", "phone-sast-trust"))
+        << "not uploaded";
+    put(state, Store::PhoneSastTrust, 0, tokens[0]);
+    EXPECT_THAT(rules(plan(state, back)), ElementsAre("phone-sast-trust"));
+    State both = krakow_state("10.5(1)");
+    publish(both, Way::Tokenless, Mode::Mixed, golden("tokenless"));
+    both.deleted = true;
+    for (const auto& token : tokens) {
+        StoredCertificate stored;
+        stored.store = Store::PhoneSastTrust;
+        stored.certificate = token;
+        both.certificates.push_back(stored);
+    }
+    EXPECT_THAT(plan(both, back).refusals, IsEmpty());
+    Request late = back;
+    late.time = static_cast<std::uint32_t>(tokens[1].not_after()) + 1;
+    EXPECT_THAT(rules(plan(both, late)), ElementsAre("phone-sast-trust")) << "an expired entry";
+}
+
+TEST(Workflow, AllTokensLostBeforeTen) {
+    State state = krakow_state("9.1(2)");
+    publish(state, Way::Tokens, Mode::Mixed, golden("tokens"));
+    EXPECT_THAT(rules(plan(state, tokenless(Operation::Update))), ElementsAre("knows-tokenless"));
+    state.deleted = true;
+    const auto key = load_key(krakow::kRegenerated + ".key");
+    const Planned planned = plan(
+        state, with_tokens(Operation::MixedMode,
+                           {make_certificate(key, "SAST-NEW-1", 5), make_certificate(key, "SAST-NEW-2", 6)}));
+    EXPECT_THAT(planned.refusals, IsEmpty());
+    EXPECT_THAT(planned.plan->notes, ElementsAre(HasSubstr("delete the CTL by hand on every phone")));
+}
+
+TEST(Workflow, AnchorsChangeOneAtATime) {
+    State state = krakow_state("10.5(1)");
+    const Node publisher = state.nodes[0], subscriber = state.nodes[1];
+    const auto names = [](const std::vector<Refusal>& refusals) {
+        std::vector<std::string> found;
+        for (const auto& refusal : refusals) found.emplace_back(to_text(refusal.rule));
+        return found;
+    };
+    put(state, Store::Tvs, kPublisherNode, recovery());
+    EXPECT_THAT(check_anchors(state, Store::CallManager, publisher), IsEmpty()) << "no CTL yet";
+    publish(state, Way::Tokenless, Mode::Mixed, golden("tokenless"));
+    EXPECT_THAT(check_anchors(state, Store::CallManager, publisher), IsEmpty());
+    put(state, Store::Tvs, kPublisherNode, recovery(), 1);
+    EXPECT_THAT(names(check_anchors(state, Store::CallManager, publisher)),
+                ElementsAre("one-anchor-at-a-time"));
+    EXPECT_THAT(check_anchors(state, Store::Capf, publisher), IsEmpty());
+    publish(state, Way::Tokenless, Mode::Mixed, golden("tokenless"), 2);
+    EXPECT_THAT(check_anchors(state, Store::CallManager, publisher), IsEmpty());
+    put(state, Store::CallManager, kPublisherNode, load_certificate(krakow::kRegenerated + ".pem"), 2);
+    EXPECT_THAT(names(check_anchors(state, Store::Tvs, publisher)), ElementsAre("one-anchor-at-a-time"));
+    EXPECT_THAT(names(check_anchors(state, Store::CallManager, subscriber)),
+                ElementsAre("one-anchor-at-a-time"))
+        << "one TFTP server after the other";
+    state.release = Release::parse("12.0(1)").value();
+    EXPECT_THAT(check_anchors(state, Store::Tvs, publisher), IsEmpty());
+    EXPECT_THAT(names(check_anchors(state, Store::ItlRecovery, publisher)),
+                ElementsAre("one-anchor-at-a-time"));
+}
+
+TEST(Workflow, ADowngradeBelowTenIsWarnedOf) {
+    State state = krakow_state("10.5(1)");
+    EXPECT_THAT(plan_release(state, Release::parse("9.1(2)").value()), IsEmpty());
+    publish(state, Way::Tokenless, Mode::Mixed, golden("tokenless"));
+    EXPECT_THAT(plan_release(state, Release::parse("9.1(2)").value()),
+                ElementsAre(HasSubstr("carried over unchanged")));
+    EXPECT_THAT(plan_release(state, Release::parse("11.5(1)").value()), IsEmpty());
+    publish(state, Way::Tokens, Mode::Mixed, golden("tokens"));
+    EXPECT_THAT(plan_release(state, Release::parse("14SU3").value()),
+                ElementsAre(HasSubstr("takes no security tokens")));
+}
+
+}  // namespace
+}  // namespace ctlsign::cluster
