@@ -22,6 +22,7 @@ void add_cluster(CLI::App& program, Action& action) {
     add_cluster_expiry(command, action);
     add_cluster_recover(command, action);
     add_cluster_check(command, action);
+    add_cluster_migration(command, action);
     add_cluster_backup(command, action);
     add_cluster_history(command, action);
     add_cluster_audit(command, action);

@@ -19,6 +19,7 @@ void add_cluster_status(CLI::App& parent, Action& action);
 void add_cluster_expiry(CLI::App& parent, Action& action);
 void add_cluster_recover(CLI::App& parent, Action& action);
 void add_cluster_check(CLI::App& parent, Action& action);
+void add_cluster_migration(CLI::App& parent, Action& action);
 void add_cluster_backup(CLI::App& parent, Action& action);
 void add_cluster_history(CLI::App& parent, Action& action);
 void add_cluster_audit(CLI::App& parent, Action& action);

@@ -60,6 +60,11 @@ void add_restarts_of(Writer& writer, Store store, const Node& node) {
     for (const Service service : services_of(store)) add(writer.connection(), service, node.id, reason);
 }
 
+void add_restarts_everywhere(Writer& writer, Service service, std::string_view reason) {
+    writer.connection().run("INSERT OR REPLACE INTO restart(service, node, reason) SELECT ?, id, ? FROM node",
+                            {static_cast<std::int64_t>(service), reason});
+}
+
 std::vector<Restart> list_restarts(const Database& database) {
     std::vector<Restart> restarts;
     Statement row = database.connection().query(

@@ -23,6 +23,8 @@ struct Restart {
 void add_restarts_of_ctl(Writer& writer, std::string_view reason);
 /// After a certificate of STORE changed on NODE. In the transaction under way.
 void add_restarts_of(Writer& writer, Store store, const Node& node);
+/// Of SERVICE on every node. In the transaction under way.
+void add_restarts_everywhere(Writer& writer, Service service, std::string_view reason);
 /// In the order in which to do them: by service, the publisher first; one server after the other.
 std::vector<Restart> list_restarts(const Database& database);
 /// They are done.

@@ -21,7 +21,8 @@ namespace ctlsign::cluster {
 
 namespace {
 
-constexpr std::size_t kPiece = 30000;  // octets; servers take packets of 32 KiB at least
+constexpr std::size_t kPiece = 30000;   // octets; servers take packets of 32 KiB at least
+constexpr std::size_t kMaxName = 4096;  // octets
 
 template <auto Function>
 struct Closer {
@@ -206,6 +207,23 @@ void SftpSession::fail(std::string_view step, const std::string& path) const {
 bool SftpSession::is_absent() const {
     return libssh2_session_last_errno(session_) == LIBSSH2_ERROR_SFTP_PROTOCOL &&
            libssh2_sftp_last_error(sftp_) == LIBSSH2_FX_NO_SUCH_FILE;
+}
+
+std::vector<std::string> SftpSession::list(const std::string& folder) {
+    const HandlePtr handle(libssh2_sftp_open_ex(sftp_, folder.data(), static_cast<unsigned>(folder.size()), 0,
+                                                0, LIBSSH2_SFTP_OPENDIR));
+    if (!handle) fail("reading", folder);
+    std::vector<std::string> names;
+    std::array<char, kMaxName> name{};
+    LIBSSH2_SFTP_ATTRIBUTES attributes{};
+    for (;;) {
+        const int size =
+            libssh2_sftp_readdir_ex(handle.get(), name.data(), name.size(), nullptr, 0, &attributes);
+        if (size < 0) fail("reading", folder);
+        if (size == 0) return names;
+        if (LIBSSH2_SFTP_S_ISREG(attributes.permissions) != 0)
+            names.emplace_back(name.data(), static_cast<std::size_t>(size));
+    }
 }
 
 std::optional<Bytes> SftpSession::load(const std::string& path, std::size_t limit) {

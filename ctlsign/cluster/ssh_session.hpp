@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <pkcs11/bytes.hpp>
 
@@ -36,6 +37,8 @@ class SftpSession {
     SftpSession& operator=(const SftpSession&) = delete;
     ~SftpSession();
 
+    /// The names of the files in FOLDER.
+    std::vector<std::string> list(const std::string& folder);
     /// Nothing when there is no such file.
     std::optional<Bytes> load(const std::string& path, std::size_t limit);
     /// Writes a new file and has the server put it on its disk, where it can.

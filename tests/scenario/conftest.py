@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+import sshd
 
 _spec = importlib.util.spec_from_file_location("program", Path(__file__).resolve().parent.parent / "cli" / "conftest.py")
 program = importlib.util.module_from_spec(_spec)
@@ -107,4 +108,26 @@ def tokens(cluster):
     """The cluster with its two eTokens plugged in."""
     for name in (FIRST, SECOND):
         cluster.create_token(name, base=KRAKOW / "tokens" / name)
+    return cluster
+
+
+@pytest.fixture
+def server(tmp_path):
+    server = sshd.Server(tmp_path / "ssh")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def remote(cluster, server):
+    """The cluster with its subscriber behind SFTP, in mixed mode."""
+    folder = cluster.nodes["cucm-1051-a-sub1"]
+    cluster("node", "remove", "cucm-1051-a-sub1", "--yes")
+    arguments = ("node", "add", "cucm-1051-a-sub1", "--address", "10.48.47.154", *sshd.target(server, folder))
+    told = cluster(*arguments, expect=6).err
+    assert sshd.fingerprint(server.folder / "host.pub") in told and "--host-key" in told
+    cluster(*arguments, "--host-key", sshd.fingerprint(server.folder / "host.pub"))
+    cluster.import_own("CallManager", "cucm-1051-a-sub1", KRAKOW / "certificates" / "cucm-1051-a-sub1")
+    cluster.change("mixed-mode", "--tokenless", "--digest", "sha1")
     return cluster

@@ -1,87 +1,9 @@
 """A node behind SFTP: an sshd of the test's own, on loopback."""
 
-import os
-import pwd
-import socket
-import subprocess
-import time
-
-import pytest
 from conftest import KRAKOW
+from sshd import fingerprint, target
 
 GOLDEN = {name: (KRAKOW / f"CTLFile-{name}.tlv").read_bytes() for name in ("tokenless", "tokenless-sha512")}
-
-
-def make_key(path):
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
-
-
-def fingerprint(path):
-    return subprocess.run(["ssh-keygen", "-lf", path], capture_output=True, check=True).stdout.decode().split()[1]
-
-
-class Server:
-    def __init__(self, folder):
-        self.folder = folder
-        folder.mkdir()
-        for key in ("host", "other", "user"):
-            make_key(folder / key)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.process = None
-
-    def start(self, host_key="host", mount=""):
-        (self.folder / "config").write_text(
-            f"ListenAddress 127.0.0.1\nPort {self.port}\nHostKey {self.folder / host_key}\nUsePAM no\nStrictModes no\n"
-            f"PidFile none\nAuthorizedKeysFile {self.folder / 'user.pub'}\nSubsystem sftp internal-sftp\n")
-        # A folder that sshd wants is made in a file system of its own.
-        script = f"mount -t tmpfs none /run; mkdir /run/sshd; {mount}\nexec /usr/sbin/sshd -D -e -f {self.folder / 'config'}"
-        way = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-Urm"]
-        self.process = subprocess.Popen([*way, "sh", "-euc", script], stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            assert self.process.poll() is None, self.process.stderr.read()
-            time.sleep(0.02)
-        raise AssertionError("sshd does not listen")
-
-    def stop(self):
-        if self.process:
-            self.process.terminate()
-            self.process.wait()
-            self.process.stderr.close()
-            self.process = None
-
-
-@pytest.fixture
-def server(tmp_path):
-    server = Server(tmp_path / "ssh")
-    server.start()
-    yield server
-    server.stop()
-
-
-def target(server, folder):
-    user = pwd.getpwuid(os.geteuid()).pw_name
-    return ("--target", f"sftp://{user}@127.0.0.1:{server.port}{folder}", "--identity", server.folder / "user")
-
-
-@pytest.fixture
-def remote(cluster, server):
-    """The cluster with its subscriber behind SFTP, in mixed mode."""
-    folder = cluster.nodes["cucm-1051-a-sub1"]
-    cluster("node", "remove", "cucm-1051-a-sub1", "--yes")
-    arguments = ("node", "add", "cucm-1051-a-sub1", "--address", "10.48.47.154", *target(server, folder))
-    told = cluster(*arguments, expect=6).err
-    assert fingerprint(server.folder / "host.pub") in told and "--host-key" in told
-    cluster(*arguments, "--host-key", fingerprint(server.folder / "host.pub"))
-    cluster.import_own("CallManager", "cucm-1051-a-sub1", KRAKOW / "certificates" / "cucm-1051-a-sub1")
-    cluster.change("mixed-mode", "--tokenless", "--digest", "sha1")
-    assert cluster.ctl == GOLDEN["tokenless"]
-    return cluster
 
 
 def test_a_file_is_replaced_and_taken_away(remote):
@@ -120,3 +42,23 @@ def test_a_key_that_is_not_let_in(remote, server):
     (server.folder / "user.pub").write_text("")
     assert "cucm-1051-a-sub1" in remote.change("update", expect=6).err
     assert remote.ctl == GOLDEN["tokenless"]
+
+
+def test_clusters_meet_behind_sftp(remote, server):
+    meeting = remote.folder / "meeting"
+    meeting.mkdir()
+    _, place, *identity = target(server, meeting)
+    trust = (*identity, "--host-key", fingerprint(server.folder / "host.pub"))
+    other = ("--cluster", "other.db")
+    remote("init", "--name", "other", "--release", "10.5(1)", *other)
+    (remote.folder / "other").mkdir()
+    remote("node", "add", "other-pub", "--address", "10.0.0.1", "--target", "other", "--publisher", *other)
+    remote("certificate", "regenerate", "--store", "CallManager", "--node", "other-pub", "--subject", "CN=other-pub", "--yes", *other)
+    remote("export", place, *identity, "--host-key", "SHA256:none", expect=6)
+    assert list(meeting.iterdir()) == []
+    for more in ((), (), other):
+        remote("export", place, *trust, *more)
+    remote.ctlsign("cluster", "consolidate", place, *trust)
+    assert sorted(file.name for file in meeting.iterdir()) == ["consolidated.p12", "krakow.p12", "other.p12"]
+    assert "CallManager of other" in remote("import", place, *trust, "--yes").out
+    assert "2 of them new" in remote("import", place, *trust, "--yes", *other).out
