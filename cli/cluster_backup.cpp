@@ -7,6 +7,7 @@
 #include <cli/cluster_access.hpp>
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
+#include <cli/token_access.hpp>
 #include <ctlsign/cluster/backup.hpp>
 
 namespace ctlsign::cli {
@@ -15,7 +16,9 @@ namespace {
 
 struct Options {
     ClusterOptions cluster;
-    std::string file;
+    std::string file, key_folder;
+    bool keys = false;
+    TokenOptions passphrase;
     Answer answer = Answer::Ask;
     Format format = Format::AsText;
 };
@@ -25,23 +28,47 @@ void report(const Options& options, std::string_view name) {
         print_json({{"cluster", name}, {"file", options.cluster.path}, {"backup", options.file}});
 }
 
+pkcs11::Pin ask_passphrase(const Options& options) {
+    sast::PinRequest request;
+    request.kind = sast::PinRequest::Kind::Passphrase;
+    request.subject = options.file;
+    return make_pins(options.passphrase, std::nullopt)->ask(request);
+}
+
+// Typed wrong, it would be found out on the day when the keys are needed.
+pkcs11::Pin ask_new_passphrase(const Options& options) {
+    pkcs11::Pin passphrase = ask_passphrase(options);
+    const bool typed = !options.passphrase.pin_source || *options.passphrase.pin_source == "prompt";
+    if (typed && ask_passphrase(options).reveal_secret() != passphrase.reveal_secret())
+        throw UsageError("the passphrases differ: nothing was written");
+    return passphrase;
+}
+
 ExitCode save(const Options& options) {
     const Administration administration(options.cluster, "cluster backup");
-    backup(administration.database, options.file);
+    if (options.keys)
+        backup_with_keys(administration.database, options.file, ask_new_passphrase(options));
+    else
+        backup(administration.database, options.file);
     report(options, administration.database.load().name);
     return ExitCode::Done;
 }
 
 ExitCode restore(const Options& options) {
-    const auto backup = cluster::Backup::load(options.file);
+    auto backup = cluster::Backup::load(options.file);
+    const auto restore_keys = [&] {
+        if (!options.key_folder.empty()) backup.restore_keys(options.key_folder, ask_passphrase(options));
+    };
     if (std::filesystem::exists(options.cluster.path)) {
         Administration administration(options.cluster, "cluster restore");
         confirm(fmt::format("Replace what is known of {} by the backup of {}? (y/n):",
                             administration.database.load().name, backup.name()),
                 options.answer);
+        restore_keys();
         cluster::backup_before_change(administration.database);
         backup.restore_into(administration.writer);
     } else {
+        restore_keys();
         backup.restore_as(options.cluster.path);
     }
     report(options, backup.name());
@@ -49,15 +76,26 @@ ExitCode restore(const Options& options) {
     return ExitCode::Done;
 }
 
+void add_passphrase_option(CLI::App& command, Options& options) {
+    command
+        .add_option("--pin-source", options.passphrase.pin_source,
+                    "Where the passphrase of the keys comes from: prompt, env:NAME, file:PATH or fd:N; "
+                    "default: prompt")
+        ->type_name("SOURCE");
+}
+
 }  // namespace
 
 void add_cluster_backup(CLI::App& parent, Action& action) {
     const auto saving = std::make_shared<Options>();
-    CLI::App& save_command =
-        add_command(parent, "backup", "Write the whole trust state into one file, without private keys",
-                    "ctlsign cluster backup -o krakow.backup");
+    CLI::App& save_command = add_command(
+        parent, "backup", "Write the whole trust state into one file; private keys only with --keys",
+        "ctlsign cluster backup -o krakow.backup");
     add_cluster_option(save_command, saving->cluster);
     save_command.add_option("-o,--output", saving->file, "The file to write")->type_name("FILE")->required();
+    save_command.add_flag("--keys", saving->keys,
+                          "With the files of private keys that the stores name, encrypted with a passphrase");
+    add_passphrase_option(save_command, *saving);
     add_json_flag(save_command, saving->format);
     save_command.callback([&action, saving] { action = [saving] { return save(*saving); }; });
 
@@ -67,6 +105,10 @@ void add_cluster_backup(CLI::App& parent, Action& action) {
                     "ctlsign cluster restore krakow.backup");
     add_cluster_option(restore_command, restoring->cluster);
     restore_command.add_option("FILE", restoring->file, "The backup")->required();
+    restore_command
+        .add_option("--keys", restoring->key_folder, "Write the private keys of the backup into this folder")
+        ->type_name("FOLDER");
+    add_passphrase_option(restore_command, *restoring);
     add_yes_flag(restore_command, restoring->answer);
     add_json_flag(restore_command, restoring->format);
     restore_command.callback([&action, restoring] { action = [restoring] { return restore(*restoring); }; });

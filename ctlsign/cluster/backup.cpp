@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <openssl/crypto.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -6,15 +7,21 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
+#include <optional>
 #include <vector>
 
 #include <ctlsign/cluster/audit.hpp>
 #include <ctlsign/cluster/backup.hpp>
 #include <ctlsign/cluster/schema.hpp>
+#include <ctlsign/cluster/sealer.hpp>
 #include <ctlsign/cluster/sqlite.hpp>
 #include <ctlsign/error.hpp>
 #include <ctlsign/files/store.hpp>
 #include <pkcs11/private_files.hpp>
+#include <pkcs11/uri.hpp>
+#include <sast/error.hpp>
+#include <sast/publisher_signer.hpp>
 
 namespace ctlsign::cluster {
 
@@ -45,9 +52,24 @@ class Scratch {
         fs::remove_all(folder_, ignored);
     }
     std::string file() const { return (folder_ / "image").string(); }
+    /// What DATABASE holds, in one file's octets.
+    Bytes image_of(const Database& database) const {
+        const std::string copy = (folder_ / "copy").string();
+        database.connection().run("VACUUM INTO ?", {std::string_view(copy)});
+        return load_file(copy, kMaxBackup).bytes;
+    }
 
   private:
     fs::path folder_;
+};
+
+// Octets of a private key.
+struct Secret {
+    Bytes octets;
+    explicit Secret(Bytes taken) : octets(std::move(taken)) {}
+    Secret(const Secret&) = delete;
+    Secret& operator=(const Secret&) = delete;
+    ~Secret() { OPENSSL_cleanse(octets.data(), octets.size()); }
 };
 
 Bytes hash_of(ByteView image) {
@@ -59,6 +81,37 @@ Bytes hash_of(ByteView image) {
     throw Error(Errc::Malformed, "reading the backup", path, why);
 }
 
+void store_image(ByteView image, const std::string& path) {
+    std::string content(kMark);
+    content += as_text(hash_of(image));
+    content += as_text(image);
+    write_private_file(path, content);
+}
+
+// The files of the keys that the stores name go into a table of their own, each encrypted.
+void seal_keys(const Database& copy, const pkcs11::Pin& passphrase) {
+    Connection& connection = copy.connection();
+    connection.execute(
+        "CREATE TABLE sealed_key(path TEXT PRIMARY KEY, salt BLOB NOT NULL, sealed BLOB NOT NULL)");
+    const Bytes salt = Sealer::make_salt();
+    const Sealer sealer(passphrase, salt);
+    for (const StoredCertificate& stored : copy.load().certificates) {
+        if (!stored.key || pkcs11::Uri::looks_like(*stored.key)) continue;
+        const Secret secret(load_file(*stored.key, sast::PublisherSigner::kMaxFileSize).bytes);
+        connection.run("INSERT OR REPLACE INTO sealed_key VALUES(?, ?, ?)",
+                       {std::string_view(*stored.key), salt, sealer.seal(*stored.key, secret.octets)});
+    }
+}
+
+// In FOLDER, named after the certificate that it belongs to.
+fs::path key_file(const fs::path& folder, const State& state, const StoredCertificate& stored) {
+    const auto node =
+        std::ranges::find_if(state.nodes, [&](const Node& each) { return each.id == stored.node; });
+    return folder / fmt::format("{}-{}-{}{}", to_text(stored.store), node->name,
+                                to_hex(stored.certificate.serial()),
+                                fs::path(*stored.key).extension().string());
+}
+
 std::string now_text() {
     const auto now = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
     return std::to_string(now.time_since_epoch().count());
@@ -67,14 +120,15 @@ std::string now_text() {
 }  // namespace
 
 void backup(const Database& database, const std::string& path) {
+    store_image(Scratch().image_of(database), path);
+}
+
+void backup_with_keys(const Database& database, const std::string& path, const pkcs11::Pin& passphrase) {
     const Scratch scratch;
-    database.connection().run("VACUUM INTO ?", {std::string_view(scratch.file())});
-    const Bytes image = load_file(scratch.file(), kMaxBackup).bytes;
-    const Bytes hash = hash_of(image);
-    std::string content(kMark);
-    content += as_text(hash);
-    content += as_text(image);
-    write_private_file(path, content);
+    store_file(scratch.file(), scratch.image_of(database));
+    const Database copy = Database::open(scratch.file());
+    seal_keys(copy, passphrase);
+    store_image(Scratch().image_of(copy), path);
 }
 
 std::string backup_before_change(const Database& database) {
@@ -111,13 +165,49 @@ Backup Backup::load(const std::string& path) {
     return backup;
 }
 
+void Backup::restore_keys(const std::string& folder, const pkcs11::Pin& passphrase) {
+    const Scratch scratch;
+    store_file(scratch.file(), image_);
+    const Database copy = Database::open(scratch.file());
+    Connection& connection = copy.connection();
+    if (connection.integer("SELECT count(*) FROM sqlite_schema WHERE name='sealed_key'") == 0)
+        throw Error(sast::Errc::NoKey, "restoring the keys", path_, "it was taken without --keys");
+    std::optional<Sealer> sealer;
+    std::map<std::string, Secret> secrets;
+    {
+        Statement row = connection.query("SELECT path, salt, sealed FROM sealed_key");
+        while (row.step()) {
+            if (!sealer) sealer.emplace(passphrase, row.blob(1));
+            auto secret = sealer->find_secret(row.text(0), row.blob(2));
+            if (!secret)
+                throw Error(sast::Errc::WrongPassphrase, "restoring the keys", path_, "nothing was changed");
+            secrets.try_emplace(row.text(0), std::move(*secret));
+        }
+    }
+    const fs::path target = fs::absolute(folder).lexically_normal();
+    make_private_folder(target);
+    const State state = copy.load();
+    for (const StoredCertificate& stored : state.certificates) {
+        const auto secret = stored.key ? secrets.find(*stored.key) : secrets.end();
+        if (secret == secrets.end()) continue;
+        const fs::path file = key_file(target, state, stored);
+        write_private_file(file, as_text(secret->second.octets));
+        connection.run("UPDATE certificate SET key=? WHERE id=?",
+                       {std::string_view(file.native()), stored.id});
+    }
+    image_ = Scratch().image_of(copy);
+}
+
 void Backup::restore_as(const std::string& path) const {
     if (fs::exists(path))
         throw Error(std::make_error_code(std::errc::file_exists), "restoring", path, "choose another file");
-    store_file(path, image_);
-    Database database = Database::open(path);
-    Writer writer(database, "cluster restore", std::chrono::milliseconds(0));
+    const Scratch scratch;
+    store_file(scratch.file(), image_);
+    Database copy = Database::open(scratch.file());
+    copy.connection().execute("DROP TABLE IF EXISTS sealed_key");
+    Writer writer(copy, "cluster restore", std::chrono::milliseconds(0));
     append_audit(writer, "restored", {{"backup", path_}});
+    store_file(path, scratch.image_of(copy));
 }
 
 void Backup::restore_into(Writer& writer) const {

@@ -1,16 +1,21 @@
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include <ctlsign/cluster/database.hpp>
+#include <pkcs11/pin.hpp>
 
 namespace ctlsign::cluster {
 
 /// The whole trust state in one file: SQLite behind a line that says what it is and the SHA-256 of the rest.
 /// No private key is in it. Whole or not at all; readable by its owner alone.
 void backup(const Database& database, const std::string& path);
-/// The same before a change, into DATABASE's folder of backups ("cluster.db.backups"), which keeps the last
-/// twenty. Gives the path.
+/// The same with the files of private keys that the stores name, encrypted; those in tokens stay there.
+/// Throws the system's code for a file that cannot be read: all of them or no backup.
+void backup_with_keys(const Database& database, const std::string& path, const pkcs11::Pin& passphrase);
+/// Without keys, before a change, into DATABASE's folder of backups ("cluster.db.backups"), which keeps the
+/// last twenty. Gives the path.
 std::string backup_before_change(const Database& database);
 
 /// A backup that was read and found whole.
@@ -20,7 +25,11 @@ class Backup {
     static Backup load(const std::string& path);
 
     const std::string& name() const noexcept { return name_; }  ///< of the cluster
-    /// Into a file that is not there yet.
+
+    /// Writes the private keys into FOLDER, which is made when it is not there; the stores name them there
+    /// once restored. Throws Errc::RuleRefused when the backup holds none, sast::Errc::WrongPassphrase.
+    void restore_keys(const std::string& folder, const pkcs11::Pin& passphrase);
+    /// Into a file that is not there yet: whole or not at all.
     void restore_as(const std::string& path) const;
     /// Over what a cluster knows now, all at once. Its audit goes on.
     void restore_into(Writer& writer) const;

@@ -124,6 +124,33 @@ def test_backup_and_restore(mixed):
     assert len(list((mixed.folder / "cluster.db.backups").iterdir())) == 3, "one before each change"
 
 
+def test_keys_go_into_a_backup_only_when_asked_and_encrypted(mixed):
+    secret = (KRAKOW / "certificates" / "cucm-1051-a-pub.key").read_bytes()
+    body = secret.splitlines()[3]
+    (mixed.folder / "words").write_text("the safe in the cellar\n")
+    (mixed.folder / "wrong").write_text("the safe in the attic\n")
+    mixed("backup", "-o", "plain.backup")
+    mixed("backup", "-o", "full.backup", "--keys", "--pin-source", "file:words")
+    for name in ("plain.backup", "full.backup"):
+        assert body not in (mixed.folder / name).read_bytes() and (mixed.folder / name).stat().st_mode & 0o777 == 0o600
+    again = ("--cluster", "again.db")
+    mixed("restore", "plain.backup", *again, "--keys", "keys", "--pin-source", "file:words", expect=5)
+    mixed("restore", "full.backup", *again, "--keys", "keys", "--pin-source", "file:wrong", expect=5)
+    assert not (mixed.folder / "again.db").exists() and not (mixed.folder / "keys").exists()
+    mixed("restore", "full.backup", *again, "--keys", "keys", "--pin-source", "file:words")
+    keys = list((mixed.folder / "keys").iterdir())
+    assert len(keys) == 3 and secret in [key.read_bytes() for key in keys]
+    assert {key.stat().st_mode & 0o777 for key in keys} == {0o600}
+    assert body not in (mixed.folder / "again.db").read_bytes() and b"sealed_key" not in (mixed.folder / "again.db").read_bytes()
+    listed = json.loads(mixed("certificate", "list", "--store", "CallManager", "--json", *again).out)["certificates"]
+    assert {each["key"] for each in listed} <= {str(key) for key in keys}
+    mixed.change("update", *again)
+    # A key that is not there any more: no half backup.
+    mixed("certificate", "import", KRAKOW / "certificates" / "cucm-1051-a-pub.pem", "--store", "CallManager", "--key", "gone.key")
+    assert "gone.key" in mixed("backup", "-o", "half.backup", "--keys", "--pin-source", "file:words", expect=6).err
+    assert not (mixed.folder / "half.backup").exists()
+
+
 def test_the_history_has_every_ctl(mixed):
     mixed.change("non-secure-mode")
     history = json.loads(mixed("history", "--json").out)["publications"]
