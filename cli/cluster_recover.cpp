@@ -142,10 +142,12 @@ ExitCode go(const Options& options, const cluster::WayOut& way, const std::vecto
 }
 
 ExitCode run(const Options& options) {
+    // What was ended in the middle is ended before a way is chosen.
+    if (!options.way.empty()) Administration(options.change.cluster, "cluster recover");
     const cluster::State state = cluster::Database::open(options.change.cluster.path).load();
     const Found found = look(state, options);
     const cluster::Assessment assessment = assess(state, found.facts);
-    if (options.way.empty()) return report(assessment, options.change.format);
+    if (options.way.empty() || assessment.ways.empty()) return report(assessment, options.change.format);
     const auto way = std::ranges::find(assessment.ways, options.way, &cluster::WayOut::name);
     if (way == assessment.ways.end())
         throw UsageError(
