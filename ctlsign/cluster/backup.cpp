@@ -1,11 +1,9 @@
 #include <fmt/format.h>
 #include <openssl/crypto.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -35,33 +33,6 @@ constexpr std::size_t kMaxBackup = std::size_t{1} << 30U;
 constexpr std::size_t kKept = 20;
 // All that a backup brings back; the audit goes on. Those that others refer to come first.
 constexpr std::array kTables{"processconfig", "node", "certificate", "token", "publication", "restart"};
-
-// A private folder that goes with the object.
-class Scratch {
-  public:
-    Scratch() {
-        std::string pattern = (fs::temp_directory_path() / "ctlsign-XXXXXX").string();
-        if (::mkdtemp(pattern.data()) == nullptr)
-            throw Error(std::error_code(errno, std::system_category()), "mkdtemp", pattern, "");
-        folder_ = pattern;
-    }
-    Scratch(const Scratch&) = delete;
-    Scratch& operator=(const Scratch&) = delete;
-    ~Scratch() {
-        std::error_code ignored;
-        fs::remove_all(folder_, ignored);
-    }
-    std::string file() const { return (folder_ / "image").string(); }
-    /// What DATABASE holds, in one file's octets.
-    Bytes image_of(const Database& database) const {
-        const std::string copy = (folder_ / "copy").string();
-        database.connection().run("VACUUM INTO ?", {std::string_view(copy)});
-        return load_file(copy, kMaxBackup).bytes;
-    }
-
-  private:
-    fs::path folder_;
-};
 
 // Octets of a private key.
 struct Secret {
@@ -120,15 +91,13 @@ std::string now_text() {
 }  // namespace
 
 void backup(const Database& database, const std::string& path) {
-    store_image(Scratch().image_of(database), path);
+    store_image(database.connection().image(), path);
 }
 
 void backup_with_keys(const Database& database, const std::string& path, const pkcs11::Pin& passphrase) {
-    const Scratch scratch;
-    store_file(scratch.file(), scratch.image_of(database));
-    const Database copy = Database::open(scratch.file());
+    const Database copy = Database::open_image(database.connection().image(), database.path());
     seal_keys(copy, passphrase);
-    store_image(Scratch().image_of(copy), path);
+    store_image(copy.connection().image(), path);
 }
 
 std::string backup_before_change(const Database& database) {
@@ -156,9 +125,7 @@ Backup Backup::load(const std::string& path) {
         damaged(path, "it is damaged: take another backup");
     backup.image_.assign(image.begin(), image.end());
     // Whether it opens and is whole, brought to the schema of this program.
-    const Scratch scratch;
-    store_file(scratch.file(), image);
-    const Database database = Database::open(scratch.file());
+    const Database database = Database::open_image(image, path);
     Statement check = database.connection().query("PRAGMA integrity_check");
     if (!check.step() || check.text(0) != "ok") damaged(path, "its database is damaged: take another backup");
     backup.name_ = database.load().name;
@@ -166,9 +133,7 @@ Backup Backup::load(const std::string& path) {
 }
 
 void Backup::restore_keys(const std::string& folder, const pkcs11::Pin& passphrase) {
-    const Scratch scratch;
-    store_file(scratch.file(), image_);
-    const Database copy = Database::open(scratch.file());
+    const Database copy = Database::open_image(image_, path_);
     Connection& connection = copy.connection();
     if (connection.integer("SELECT count(*) FROM sqlite_schema WHERE name='sealed_key'") == 0)
         throw Error(sast::Errc::NoKey, "restoring the keys", path_, "it was taken without --keys");
@@ -195,27 +160,23 @@ void Backup::restore_keys(const std::string& folder, const pkcs11::Pin& passphra
         connection.run("UPDATE certificate SET key=? WHERE id=?",
                        {std::string_view(file.native()), stored.id});
     }
-    image_ = Scratch().image_of(copy);
+    image_ = copy.connection().image();
 }
 
 void Backup::restore_as(const std::string& path) const {
     if (fs::exists(path))
         throw Error(std::make_error_code(std::errc::file_exists), "restoring", path, "choose another file");
-    const Scratch scratch;
-    store_file(scratch.file(), image_);
-    Database copy = Database::open(scratch.file());
-    copy.connection().execute("DROP TABLE IF EXISTS sealed_key");
+    Database copy = Database::open_image(image_, path);
+    copy.connection().execute("DROP TABLE IF EXISTS sealed_key; VACUUM");
     Writer writer(copy, "cluster restore", std::chrono::milliseconds(0));
     append_audit(writer, "restored", {{"backup", path_}});
-    store_file(path, scratch.image_of(copy));
+    store_file(path, copy.connection().image());
 }
 
 void Backup::restore_into(Writer& writer) const {
-    const Scratch scratch;
-    store_file(scratch.file(), image_);
-    { Database::open(scratch.file()); }
+    const Bytes today = Database::open_image(image_, path_).connection().image();  // in today's schema
     Connection& connection = writer.connection();
-    connection.run("ATTACH ? AS backup", {std::string_view(scratch.file())});
+    connection.attach("backup", today);
     try {
         Transaction transaction(connection);
         for (auto table = kTables.rbegin(); table != kTables.rend(); ++table)

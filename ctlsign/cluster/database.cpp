@@ -60,7 +60,14 @@ Database Database::create(const std::string& path, std::string_view name, const 
 }
 
 Database Database::open(const std::string& path) {
-    auto connection = std::make_unique<Connection>(path, Connection::Access::Open);
+    return brought_up(path, std::make_unique<Connection>(path, Connection::Access::Open));
+}
+
+Database Database::open_image(ByteView image, const std::string& path) {
+    return brought_up(path, std::make_unique<Connection>(image));
+}
+
+Database Database::brought_up(std::string path, std::unique_ptr<Connection> connection) {
     const std::int64_t version = connection->integer("PRAGMA user_version");
     if (connection->integer("PRAGMA application_id") != kApplicationId)
         throw Error(Errc::Malformed, "open", path,
@@ -69,7 +76,7 @@ Database Database::open(const std::string& path) {
         throw Error(Errc::Malformed, "open", path, "a later ctlsign has written it: use that one");
     prepare(*connection);
     if (version < static_cast<std::int64_t>(kMigrations.size())) migrate(*connection, version);
-    return Database(path, std::move(connection));
+    return Database(std::move(path), std::move(connection));
 }
 
 std::optional<std::string> Database::find_parameter(std::string_view name) const {

@@ -20,6 +20,8 @@ class Database {
     static Database create(const std::string& path, std::string_view name, const Release& release);
     /// Throws the system's code, or Errc::Malformed: no cluster's file, damaged, or of a later program.
     static Database open(const std::string& path);
+    /// A copy in memory of the file whose octets IMAGE is. PATH stands for it in messages. Throws as open().
+    static Database open_image(ByteView image, const std::string& path);
     Database(Database&&) noexcept;
     ~Database();
 
@@ -32,6 +34,7 @@ class Database {
 
   private:
     Database(std::string path, std::unique_ptr<Connection> connection);
+    static Database brought_up(std::string path, std::unique_ptr<Connection> connection);
     std::string path_;
     std::unique_ptr<Connection> connection_;
 };

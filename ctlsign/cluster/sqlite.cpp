@@ -1,6 +1,8 @@
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <memory>
 #include <new>
 #include <type_traits>
 
@@ -135,8 +137,41 @@ Connection::Connection(const std::string& path, Access access) {
     sqlite3_busy_timeout(database_, 5000);
 }
 
+Connection::Connection(ByteView image) : Connection(":memory:", Access::Create) {
+    take_image("main", image);
+}
+
 Connection::~Connection() {
     sqlite3_close(database_);
+}
+
+void Connection::take_image(const char* name, ByteView image) {
+    auto* copy = static_cast<unsigned char*>(sqlite3_malloc64(image.size()));
+    if (copy == nullptr) throw std::bad_alloc();
+    std::ranges::copy(image, copy);
+    const auto size = static_cast<sqlite3_int64>(image.size());
+    // Frees the copy on failure, too.
+    if (sqlite3_deserialize(database_, name, copy, size, size,
+                            SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_RESIZEABLE) != SQLITE_OK)
+        fail(database_, "reading an image");
+}
+
+Bytes Connection::image() const {
+    // Of the file format: what a log beside the file (2) or a journal (1) is told by. In memory there is no
+    // log.
+    constexpr std::size_t kWriteVersion = 18, kReadVersion = 19, kHeader = 100;
+    sqlite3_int64 size = 0;
+    const std::unique_ptr<unsigned char, decltype(&sqlite3_free)> octets(
+        sqlite3_serialize(database_, "main", &size, 0), &sqlite3_free);
+    if (!octets) throw std::bad_alloc();
+    Bytes image(octets.get(), octets.get() + size);
+    if (image.size() >= kHeader) image[kWriteVersion] = image[kReadVersion] = 1;
+    return image;
+}
+
+void Connection::attach(const std::string& name, ByteView image) {
+    execute("ATTACH ':memory:' AS " + name);
+    take_image(name.c_str(), image);
 }
 
 void Connection::execute(const std::string& script) {

@@ -44,11 +44,13 @@ class Statement {
     sqlite3_stmt* statement_ = nullptr;
 };
 
-/// One open SQLite file. Its errors carry the system's codes, Errc::InUse, or Errc::Malformed.
+/// One open SQLite database. Its errors carry the system's codes, Errc::InUse, or Errc::Malformed.
 class Connection {
   public:
     enum class Access { Open, Create };
     Connection(const std::string& path, Access access);
+    /// A copy of a file's octets, in memory alone.
+    explicit Connection(ByteView image);
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
     ~Connection();
@@ -64,8 +66,13 @@ class Connection {
     std::int64_t integer(std::string_view sql, std::initializer_list<Value> values = {});
     std::int64_t last_id() const noexcept;
     bool in_transaction() const noexcept;
+    /// What a file with the same content would hold.
+    Bytes image() const;
+    /// Another database under NAME: a copy of a file's octets, in memory.
+    void attach(const std::string& name, ByteView image);
 
   private:
+    void take_image(const char* name, ByteView image);
     sqlite3* database_ = nullptr;
 };
 
