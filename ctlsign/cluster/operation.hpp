@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include <ctlsign/cluster/database.hpp>
 #include <ctlsign/cluster/publish.hpp>
 #include <ctlsign/cluster/workflow.hpp>
 #include <sast/signer.hpp>

@@ -176,8 +176,9 @@ class Planner {
             return;
         }
         // The signer comes first.
-        std::ranges::stable_partition(
-            sasts, [&](const auto& certificate) { return certificate == call_manager->certificate; });
+        std::stable_partition(sasts.begin(), sasts.end(), [&](const auto& certificate) {
+            return certificate == call_manager->certificate;
+        });
         note("ctlsign cluster update goes back to the usual signer, once phones hold this CTL");
         by_publisher(Mode::Mixed, sasts);
     }
