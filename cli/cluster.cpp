@@ -3,11 +3,7 @@
 
 namespace ctlsign::cli {
 
-void add_cluster(CLI::App& program, Action& action) {
-    CLI::App& command =
-        add_command(program, "cluster", "The trust lists of a cluster over the years: modes, updates, tokens",
-                    "ctlsign cluster status");
-    command.require_subcommand(1);
+void add_cluster_commands(CLI::App& command, Action& action) {
     add_cluster_init(command, action);
     add_cluster_node(command, action);
     add_cluster_certificate(command, action);

@@ -31,16 +31,20 @@ void add_resign(CLI::App& program, Action& action);
 void add_prepare(CLI::App& program, Action& action);
 void add_attach(CLI::App& program, Action& action);
 void add_extract(CLI::App& program, Action& action);
-void add_config(CLI::App& program, Action& action);
-void add_cluster(CLI::App& program, Action& action);
-void add_token(CLI::App& program, Action& action);
-void add_phone(CLI::App& program, Action& action);
-void add_tvs(CLI::App& program, Action& action);
-void add_virtual(CLI::App& program, Action& action);
 void add_completion(CLI::App& program, Action& action);
 void add_manual(CLI::App& program, Action& action);
 
-/// The whole tree of commands, from which help, completion and manual pages are made.
+/// Each adds the commands below COMMAND.
+void add_config_commands(CLI::App& command, Action& action);
+void add_token_commands(CLI::App& command, Action& action);
+void add_cluster_commands(CLI::App& command, Action& action);
+void add_phone_commands(CLI::App& command, Action& action);
+void add_tvs_commands(CLI::App& command, Action& action);
+void add_virtual_commands(CLI::App& command, Action& action);
+
+/// Adds all commands; what stands below one when that is called, as a run needs one of them.
 void add_commands(CLI::App& program, Action& action);
+/// Adds what stands below each, for what describes the whole program.
+void add_every_group(CLI::App& program, Action& action);
 
 }  // namespace ctlsign::cli

@@ -134,7 +134,8 @@ void add_completion(CLI::App& program, Action& action) {
     command.group("");
     command.add_option("SHELL", *shell, "bash or zsh")->required();
     command.callback([&program, &action, shell] {
-        action = [&program, shell] {
+        action = [&program, &action, shell] {
+            add_every_group(program, action);
             const CommandInfo info = describe(program);
             if (*shell != "bash" && *shell != "zsh")
                 throw UsageError(fmt::format("completion {}: there is one for bash and one for zsh", *shell));

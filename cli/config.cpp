@@ -57,10 +57,7 @@ void add_place_options(CLI::App& command, Places& places) {
         ->type_name("FOLDER");
 }
 
-void add_config(CLI::App& program, Action& action) {
-    CLI::App& command = add_command(program, "config", "Signed configuration files (.sgn), many at once",
-                                    "ctlsign config sign *.cnf.xml --signer tftp.pem");
-    command.require_subcommand(1);
+void add_config_commands(CLI::App& command, Action& action) {
     add_config_sign(command, action);
     add_config_verify(command, action);
     add_config_strip(command, action);

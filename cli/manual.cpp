@@ -125,7 +125,10 @@ void add_manual(CLI::App& program, Action& action) {
     command.add_option("COMMAND", options->command, "The command; the program's page without one");
     command.add_option("--folder", options->folder, "Write every page there")->type_name("FOLDER");
     command.callback([&program, &action, options] {
-        action = [&program, options] { return run(describe(program), *options); };
+        action = [&program, &action, options] {
+            add_every_group(program, action);
+            return run(describe(program), *options);
+        };
     });
 }
 

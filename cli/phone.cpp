@@ -109,11 +109,7 @@ phone::ListKind kind_of(const TrustList& list) noexcept {
     return list.filename().starts_with("ITL") ? phone::ListKind::Itl : phone::ListKind::Ctl;
 }
 
-void add_phone(CLI::App& program, Action& action) {
-    CLI::App& command =
-        add_command(program, "phone", "Phones: what they have, and whether they will take a new list",
-                    "ctlsign phone preflight NEW.tlv --known CTLFile.tlv --known ITLFile.tlv");
-    command.require_subcommand(1);
+void add_phone_commands(CLI::App& command, Action& action) {
     add_phone_import(command, action);
     add_phone_list(command, action);
     add_phone_decide(command, action);

@@ -3,10 +3,7 @@
 
 namespace ctlsign::cli {
 
-void add_token(CLI::App& program, Action& action) {
-    CLI::App& command = add_command(program, "token", "Tokens: what is plugged in, and whether it can sign",
-                                    "ctlsign token list");
-    command.require_subcommand(1);
+void add_token_commands(CLI::App& command, Action& action) {
     add_token_list(command, action);
     add_token_watch(command, action);
     add_token_doctor(command, action);

@@ -49,11 +49,7 @@ tvs::TlsIdentity load_identity(const std::string& path) {
     return tvs::TlsIdentity::decode(as_text(input.bytes), input.name);
 }
 
-void add_tvs(CLI::App& program, Action& action) {
-    CLI::App& command = add_command(
-        program, "tvs", "The Trust Verification Service that phones ask about a signer they do not know",
-        "ctlsign tvs serve --key tvs.pem --database tvs.db --ctl CTLFile.tlv");
-    command.require_subcommand(1);
+void add_tvs_commands(CLI::App& command, Action& action) {
     add_tvs_serve(command, action);
     add_tvs_query(command, action);
     add_tvs_import(command, action);

@@ -194,11 +194,7 @@ void add_report(CLI::App& command, Action& action, Report report) {
 
 }  // namespace
 
-void add_virtual(CLI::App& program, Action& action) {
-    CLI::App& command =
-        add_command(program, "virtual", "Virtual tokens for tests, in the folder CTLSIGN_VIRTUAL_TOKENS",
-                    "CTLSIGN_VIRTUAL_TOKENS=$PWD/tokens ctlsign virtual list");
-    command.require_subcommand(1);
+void add_virtual_commands(CLI::App& command, Action& action) {
     add_create(command, action);
     add_report(add_command(command, "list", "List the virtual tokens", "ctlsign virtual list"), action, list);
     add_plugging(command, action);
