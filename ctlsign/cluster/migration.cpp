@@ -15,19 +15,13 @@
 #include <ctlsign/cluster/stores.hpp>
 #include <ctlsign/error.hpp>
 #include <ctlsign/trustlist/decode.hpp>
+#include <pkcs11/free_with.hpp>
 #include <sast/error.hpp>
 
 namespace ctlsign::cluster {
 
 namespace {
 
-template <auto Function>
-struct Deleter {
-    template <typename T>
-    void operator()(T* object) const noexcept {
-        Function(object);
-    }
-};
 void free_bags(STACK_OF(PKCS12_SAFEBAG) * bags) {
     sk_PKCS12_SAFEBAG_pop_free(bags, PKCS12_SAFEBAG_free);
 }
@@ -37,11 +31,11 @@ void free_safes(STACK_OF(PKCS7) * safes) {
 void free_text(char* text) {
     OPENSSL_free(text);
 }
-using X509Ptr = std::unique_ptr<X509, Deleter<X509_free>>;
-using Pkcs12Ptr = std::unique_ptr<PKCS12, Deleter<PKCS12_free>>;
-using BagsPtr = std::unique_ptr<STACK_OF(PKCS12_SAFEBAG), Deleter<free_bags>>;
-using SafesPtr = std::unique_ptr<STACK_OF(PKCS7), Deleter<free_safes>>;
-using TextPtr = std::unique_ptr<char, Deleter<free_text>>;
+using X509Ptr = std::unique_ptr<X509, FreeWith<X509_free>>;
+using Pkcs12Ptr = std::unique_ptr<PKCS12, FreeWith<PKCS12_free>>;
+using BagsPtr = std::unique_ptr<STACK_OF(PKCS12_SAFEBAG), FreeWith<free_bags>>;
+using SafesPtr = std::unique_ptr<STACK_OF(PKCS7), FreeWith<free_safes>>;
+using TextPtr = std::unique_ptr<char, FreeWith<free_text>>;
 
 constexpr int kIterations = 100000;
 constexpr std::int64_t kMaxIterations = 10'000'000;  // more would keep a reader busy for minutes

@@ -15,6 +15,7 @@
 #include <ctlsign/cluster/regenerate.hpp>
 #include <ctlsign/cluster/workflow.hpp>
 #include <ctlsign/error.hpp>
+#include <pkcs11/free_with.hpp>
 #include <pkcs11/private_files.hpp>
 #include <sast/error.hpp>
 
@@ -22,20 +23,13 @@ namespace ctlsign::cluster {
 
 namespace {
 
-template <auto Function>
-struct Deleter {
-    template <typename T>
-    void operator()(T* object) const noexcept {
-        Function(object);
-    }
-};
-using NamePtr = std::unique_ptr<X509_NAME, Deleter<X509_NAME_free>>;
-using EntryPtr = std::unique_ptr<X509_NAME_ENTRY, Deleter<X509_NAME_ENTRY_free>>;
-using X509Ptr = std::unique_ptr<X509, Deleter<X509_free>>;
-using NumberPtr = std::unique_ptr<BIGNUM, Deleter<BN_free>>;
-using ExtensionPtr = std::unique_ptr<X509_EXTENSION, Deleter<X509_EXTENSION_free>>;
+using NamePtr = std::unique_ptr<X509_NAME, FreeWith<X509_NAME_free>>;
+using EntryPtr = std::unique_ptr<X509_NAME_ENTRY, FreeWith<X509_NAME_ENTRY_free>>;
+using X509Ptr = std::unique_ptr<X509, FreeWith<X509_free>>;
+using NumberPtr = std::unique_ptr<BIGNUM, FreeWith<BN_free>>;
+using ExtensionPtr = std::unique_ptr<X509_EXTENSION, FreeWith<X509_EXTENSION_free>>;
 // What it held is wiped.
-using SecretBioPtr = std::unique_ptr<BIO, Deleter<BIO_free>>;
+using SecretBioPtr = std::unique_ptr<BIO, FreeWith<BIO_free>>;
 
 void require(bool done) {
     if (done) return;

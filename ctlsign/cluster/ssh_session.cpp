@@ -16,6 +16,7 @@
 
 #include <ctlsign/cluster/ssh_session.hpp>
 #include <ctlsign/error.hpp>
+#include <pkcs11/free_with.hpp>
 
 namespace ctlsign::cluster {
 
@@ -24,16 +25,9 @@ namespace {
 constexpr std::size_t kPiece = 30000;   // octets; servers take packets of 32 KiB at least
 constexpr std::size_t kMaxName = 4096;  // octets
 
-template <auto Function>
-struct Closer {
-    template <typename T>
-    void operator()(T* object) const noexcept {
-        Function(object);
-    }
-};
-using AddressPtr = std::unique_ptr<addrinfo, Closer<freeaddrinfo>>;
-using HandlePtr = std::unique_ptr<LIBSSH2_SFTP_HANDLE, Closer<libssh2_sftp_close_handle>>;
-using AgentPtr = std::unique_ptr<LIBSSH2_AGENT, Closer<libssh2_agent_free>>;
+using AddressPtr = std::unique_ptr<addrinfo, FreeWith<freeaddrinfo>>;
+using HandlePtr = std::unique_ptr<LIBSSH2_SFTP_HANDLE, FreeWith<libssh2_sftp_close_handle>>;
+using AgentPtr = std::unique_ptr<LIBSSH2_AGENT, FreeWith<libssh2_agent_free>>;
 
 void begin_library() {
     static std::once_flag once;

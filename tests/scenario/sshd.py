@@ -17,7 +17,7 @@ def fingerprint(path):
 
 class Server:
     def __init__(self, folder):
-        self.folder = folder
+        self.folder, self.log = folder, folder / "log"
         folder.mkdir()
         for key in ("host", "other", "user"):
             make_key(folder / key)
@@ -33,13 +33,14 @@ class Server:
         # A folder that sshd wants is made in a file system of its own.
         script = f"mount -t tmpfs none /run; mkdir /run/sshd; {mount}\nexec /usr/sbin/sshd -D -e -f {self.folder / 'config'}"
         way = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-Urm"]
-        self.process = subprocess.Popen([*way, "sh", "-euc", script], stderr=subprocess.PIPE)
+        with self.log.open("ab") as log:  # not a pipe: nobody would empty it
+            self.process = subprocess.Popen([*way, "sh", "-euc", script], stderr=log)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
-            assert self.process.poll() is None, self.process.stderr.read()
+            assert self.process.poll() is None, self.log.read_text()
             time.sleep(0.02)
         raise AssertionError("sshd does not listen")
 
@@ -47,7 +48,6 @@ class Server:
         if self.process:
             self.process.terminate()
             self.process.wait()
-            self.process.stderr.close()
             self.process = None
 
 
