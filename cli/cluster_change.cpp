@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <iterator>
+#include <sstream>
 
 #include <cli/cluster_change.hpp>
 #include <cli/input.hpp>
 #include <cli/json.hpp>
+#include <cli/preflight_report.hpp>
 #include <cli/terminal.hpp>
 #include <ctlsign/cluster/backup.hpp>
 #include <ctlsign/cluster/operation.hpp>
@@ -35,6 +37,14 @@ void complete(cluster::Request& request, const ChangeOptions& options) {
     request.time = choose_timestamp(options.timestamp, std::nullopt);
 }
 
+// A first CTL has the digest that every phone can check.
+void choose_first_digest(cluster::Request& request, const cluster::State& state, const Fleet& fleet) {
+    const std::size_t phones = state.last || request.digest ? 0 : fleet.count_sha1_only();
+    if (phones == 0) return;
+    request.first_digest = Digest::Sha1;
+    print_note(fmt::format("the digest is SHA-1: {} phones know no other", phones));
+}
+
 Json plan_json(const cluster::Plan& plan) {
     Json json{{"operation", to_text(plan.operation)},
               {"mode", to_text(plan.mode)},
@@ -50,12 +60,13 @@ Json plan_json(const cluster::Plan& plan) {
 }
 
 void report_dry_run(const cluster::Plan& plan, const std::vector<cluster::ReachedNode>& nodes,
-                    Format format) {
+                    const Json& phones, Format format) {
     const std::size_t length = prepare(*plan.list).octets.size() + plan.list->header.key_bits / 8 + 3;
     if (format == Format::AsJson) {
         Json json = plan_json(plan);
         json["length"] = length;
         json["dry-run"] = true;
+        if (!phones.is_null()) json["phones"] = phones;
         print_json(json);
         return;
     }
@@ -72,10 +83,13 @@ void add_change_options(CLI::App& command, ChangeOptions& options) {
     add_publisher_argument(command, options.signers);
     add_token_options(command, options.signers.token);
     command
-        .add_option("--digest", options.digest,
-                    "sha1, sha256 or sha512 (default: that of the current CTL, sha512 for a first one)")
+        .add_option(
+            "--digest", options.digest,
+            "sha1, sha256 or sha512 (default: that of the current CTL, for a first one sha512, or sha1 when "
+            "phones know no other)")
         ->type_name("DIGEST");
     add_timestamp_option(command, options.timestamp);
+    add_fleet_options(command, options.fleet);
     add_yes_flag(command, options.answer);
     add_force_flag(command, options.force);
     command.add_flag("--dry-run", options.dry_run, "Do everything up to the PIN, and change nothing");
@@ -107,6 +121,9 @@ ExitCode change_cluster(const ChangeOptions& options, cluster::Request request, 
         tokens.push_back(find_given_token(text, options.signers.token));
     if (!tokens.empty()) request.tokens = certificates_of(tokens);
 
+    const auto fleet = find_fleet(options.fleet, administration.database);
+    if (fleet) choose_first_digest(request, state, *fleet);
+
     cluster::Planned planned = plan(state, request);
     if (!planned.plan) require_allowed(planned.refusals, Force::No);
     auto nodes = cluster::reach_nodes(state.nodes);
@@ -116,9 +133,17 @@ ExitCode change_cluster(const ChangeOptions& options, cluster::Request request, 
     std::ranges::move(tokens, std::back_inserter(at_hand));
     name_tokens(plan, at_hand);
     for (const std::string& note : plan.notes) print_note(note);
+    Json phones;
+    if (fleet) {
+        const auto result =
+            fleet->preflight(options.fleet.judge, as_planned(*plan.list), phone::ListKind::Ctl, &state);
+        phones = preflight_json(fleet->inventory, result, Devices::Counted);
+        std::istringstream lines(preflight_text(fleet->inventory, result));
+        for (std::string line; std::getline(lines, line);) print_note(line);
+    }
     const OpenedSigner opened = open_planned_signer(plan, at_hand, options.signers);
     if (options.dry_run) {
-        report_dry_run(plan, nodes, options.format);
+        report_dry_run(plan, nodes, phones, options.format);
         return ExitCode::Done;
     }
     confirm(wording.question, options.answer);
@@ -137,6 +162,7 @@ ExitCode change_cluster(const ChangeOptions& options, cluster::Request request, 
         report["nodes"] = nodes.size();
         report["messages"] = {wording.beginning, wording.end};
         report["next"] = steps;
+        if (!phones.is_null()) report["phones"] = phones;
         print_json(report);
     } else {
         print(fmt::format("{}\n{}\n", wording.end, fmt::join(steps, "\n")));

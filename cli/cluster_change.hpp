@@ -7,6 +7,7 @@
 #include <cli/cluster_access.hpp>
 #include <cli/cluster_signers.hpp>
 #include <cli/command.hpp>
+#include <cli/fleet.hpp>
 #include <ctlsign/cluster/workflow.hpp>
 
 namespace ctlsign::cli {
@@ -15,6 +16,7 @@ namespace ctlsign::cli {
 struct ChangeOptions {
     ClusterOptions cluster;
     ClusterSignerOptions signers;
+    FleetOptions fleet;
     std::string digest, timestamp;
     std::optional<cluster::Way> way;
     Answer answer = Answer::Ask;

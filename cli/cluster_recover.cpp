@@ -88,18 +88,51 @@ Found look(const cluster::State& state, const Options& options) {
     return found;
 }
 
-Json to_json(const cluster::WayOut& way) {
-    Json steps = Json::array();
-    for (const auto& step : way.steps) steps.push_back({{"text", step.text}, {"by-hand", !step.request}});
-    return {{"way", way.name},
-            {"text", way.text},
-            {"phones", describe(way.phones)},
-            {"needs", way.needs},
-            {"steps", std::move(steps)}};
+// What a way costs.
+struct PhoneCounts {
+    std::size_t by_themselves = 0, by_hand = 0, not_known = 0;
+};
+
+// What becomes of FLEET when WAY is gone; nothing where its CTL cannot be worked out yet.
+std::optional<PhoneCounts> count_phones(const Fleet& fleet, const JudgeOptions& options, cluster::State state,
+                                        const cluster::WayOut& way) {
+    std::optional<TrustList> list;
+    for (const auto& step : way.steps) {
+        if (!step.request) continue;
+        if (step.request->operation == cluster::Operation::DeleteCtl) {
+            state.deleted = true;
+            continue;
+        }
+        const cluster::Planned planned = plan(state, *step.request);
+        if (!planned.plan) return std::nullopt;
+        list = as_planned(*planned.plan->list);
+    }
+    if (!list) return std::nullopt;
+    const auto result = fleet.preflight(options, *list, phone::ListKind::Ctl, &state);
+    return PhoneCounts{result.count(phone::Outcome::Accepts), result.count(phone::Outcome::Refuses),
+                       result.count(phone::Outcome::NotKnown)};
 }
 
-std::string to_lines(const cluster::WayOut& way) {
+Json to_json(const cluster::WayOut& way, const std::optional<PhoneCounts>& counts) {
+    Json steps = Json::array();
+    for (const auto& step : way.steps) steps.push_back({{"text", step.text}, {"by-hand", !step.request}});
+    Json json{{"way", way.name},
+              {"text", way.text},
+              {"phones", describe(way.phones)},
+              {"needs", way.needs},
+              {"steps", std::move(steps)}};
+    if (counts)
+        json["counts"] = {{"by-themselves", counts->by_themselves},
+                          {"by-hand", counts->by_hand},
+                          {"not-known", counts->not_known}};
+    return json;
+}
+
+std::string to_lines(const cluster::WayOut& way, const std::optional<PhoneCounts>& counts) {
     std::string text = fmt::format("\n--way {}: {}\n  {}\n", way.name, way.text, describe(way.phones));
+    if (counts)
+        text += fmt::format("  {} phones take it by themselves, {} need a hand, of {} it is not known\n",
+                            counts->by_themselves, counts->by_hand, counts->not_known);
     for (const std::string& need : way.needs) text += fmt::format("  needs {}\n", need);
     for (std::size_t number = 0; number < way.steps.size(); ++number)
         text += fmt::format("  {}. {}{}\n", number + 1, way.steps[number].text,
@@ -107,16 +140,18 @@ std::string to_lines(const cluster::WayOut& way) {
     return text;
 }
 
-ExitCode report(const cluster::Assessment& assessment, Format format) {
+ExitCode report(const cluster::Assessment& assessment, const std::vector<std::optional<PhoneCounts>>& counts,
+                Format format) {
     if (format == Format::AsJson) {
         Json ways = Json::array();
-        for (const auto& way : assessment.ways) ways.push_back(to_json(way));
+        for (std::size_t i = 0; i < counts.size(); ++i)
+            ways.push_back(to_json(assessment.ways[i], counts[i]));
         print_json({{"lost", assessment.lost}, {"works", assessment.works}, {"ways", std::move(ways)}});
     } else {
         std::string text;
         for (const std::string& line : assessment.works) text += fmt::format("works: {}\n", line);
         for (const std::string& line : assessment.lost) text += fmt::format("lost: {}\n", line);
-        for (const auto& way : assessment.ways) text += to_lines(way);
+        for (std::size_t i = 0; i < counts.size(); ++i) text += to_lines(assessment.ways[i], counts[i]);
         print(assessment.ways.empty() ? text + "nothing is lost\n" : text);
     }
     return assessment.ways.empty() ? ExitCode::Done : ExitCode::No;
@@ -144,10 +179,17 @@ ExitCode go(const Options& options, const cluster::WayOut& way, const std::vecto
 ExitCode run(const Options& options) {
     // What was ended in the middle is ended before a way is chosen.
     if (!options.way.empty()) Administration(options.change.cluster, "cluster recover");
-    const cluster::State state = cluster::Database::open(options.change.cluster.path).load();
+    const auto database = cluster::Database::open(options.change.cluster.path);
+    const cluster::State state = database.load();
     const Found found = look(state, options);
     const cluster::Assessment assessment = assess(state, found.facts);
-    if (options.way.empty() || assessment.ways.empty()) return report(assessment, options.change.format);
+    if (options.way.empty() || assessment.ways.empty()) {
+        const auto fleet = find_fleet(options.change.fleet, database);
+        std::vector<std::optional<PhoneCounts>> counts(assessment.ways.size());
+        for (std::size_t i = 0; fleet && i < counts.size(); ++i)
+            counts[i] = count_phones(*fleet, options.change.fleet.judge, state, assessment.ways[i]);
+        return report(assessment, counts, options.change.format);
+    }
     const auto way = std::ranges::find(assessment.ways, options.way, &cluster::WayOut::name);
     if (way == assessment.ways.end())
         throw UsageError(

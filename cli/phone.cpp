@@ -4,9 +4,12 @@
 
 #include <cli/input.hpp>
 #include <cli/phone.hpp>
+#include <ctlsign/cluster/phones.hpp>
 #include <ctlsign/files/store.hpp>
+#include <ctlsign/trustlist/decode.hpp>
 #include <ctlsign/tvs/certificate_store.hpp>
 #include <ctlsign/tvs/database.hpp>
+#include <ctlsign/tvs/phone_answer.hpp>
 #include <ctlsign/tvs/plan.hpp>
 
 namespace ctlsign::cli {
@@ -18,16 +21,6 @@ constexpr std::size_t kMaxInventory = std::size_t{1} << 30U;
 // Paths in a plan are relative to it.
 std::string beside(const std::string& plan, const std::string& path) {
     return (std::filesystem::path(plan).parent_path() / path).string();
-}
-
-phone::TvsAnswer answer_of(const tvs::CertificateStore& store, const TrustList& list) {
-    const auto found = store.find(list.signer_issuer(), list.signer_serial());
-    phone::TvsAnswer answer;
-    if (found.answer.status != tvs::Status::Valid) return answer;
-    answer.certificate = sast::Certificate::decode(found.answer.certificate);
-    answer.roles = found.answer.roles;
-    answer.ttl = std::chrono::seconds(found.answer.ttl.value_or(tvs::kDefaultTtl));
-    return answer;
 }
 
 // A server once LIST is published: its own CTL file is the new one then.
@@ -42,8 +35,18 @@ phone::TvsServer server_of(const tvs::Plan::Server& planned, const std::string& 
     std::optional<TrustList> own;
     if (!planned.ctl.empty()) own.emplace(load_list(beside(plan, planned.ctl)));
     const TrustList* ctl = own ? &*own : kind == phone::ListKind::Ctl ? &list : nullptr;
-    server.answer = answer_of(tvs::CertificateStore(entries, ctl), list);
+    const tvs::CertificateStore store(entries, ctl);
+    server.answer = tvs::to_phone(store.find(list.signer_issuer(), list.signer_serial()).answer);
     return server;
+}
+
+// Those of a cluster once LIST is published.
+std::vector<phone::TvsServer> servers_of(const cluster::State& cluster, const TrustList& list,
+                                         phone::ListKind kind) {
+    if (kind == phone::ListKind::Ctl) return tvs_servers(cluster, list, &list);
+    std::optional<TrustList> served;
+    if (cluster.ctl() != nullptr) served = decode_list(ByteView(cluster.ctl()->octets));
+    return tvs_servers(cluster, list, served ? &*served : nullptr);
 }
 
 }  // namespace
@@ -57,25 +60,14 @@ phone::Inventory load_inventory(const std::string& path) {
     return phone::Inventory::decode(as_text(file.bytes), path);
 }
 
-void add_known_option(CLI::App& command, std::vector<std::string>& paths) {
-    command
-        .add_option("--known", paths,
-                    "A CTL or ITL that phones may have, found by its checksum; again for each")
-        ->type_name("FILE")
-        ->allow_extra_args(false);
-}
-
-phone::KnownLists load_known(const std::vector<std::string>& paths) {
-    phone::KnownLists known;
-    for (const std::string& path : paths) known.add(std::make_shared<const TrustList>(load_list(path)), path);
-    return known;
-}
-
 void add_judge_options(CLI::App& command, JudgeOptions& options) {
     command
         .add_option("--models", options.models, "More rows of models, as ctlsign/phone/models.toml has them")
         ->type_name("FILE");
-    command.add_option("--tvs", options.tvs, "TOML with the TVS servers, and which of them device pools ask")
+    command
+        .add_option(
+            "--tvs", options.tvs,
+            "TOML with the TVS servers, and which of them device pools ask (default: those of the cluster)")
         ->type_name("FILE");
 }
 
@@ -88,15 +80,16 @@ phone::ModelTable load_models(const JudgeOptions& options) {
     return table;
 }
 
-phone::TvsOf load_tvs(const JudgeOptions& options, const TrustList& list, phone::ListKind kind) {
-    auto plan = std::make_shared<tvs::Plan>();
+phone::TvsOf load_tvs(const JudgeOptions& options, const TrustList& list, phone::ListKind kind,
+                      const cluster::State* cluster) {
     auto servers = std::make_shared<std::vector<phone::TvsServer>>();
-    if (!options.tvs.empty()) {
-        const Input input = read_input(options.tvs);
-        *plan = tvs::Plan::decode(as_text(input.bytes), input.name);
-        for (const auto& planned : plan->servers)
-            servers->push_back(server_of(planned, options.tvs, list, kind));
+    if (options.tvs.empty()) {
+        if (cluster != nullptr) *servers = servers_of(*cluster, list, kind);
+        return [servers](const phone::Traits&) { return *servers; };
     }
+    const Input input = read_input(options.tvs);
+    auto plan = std::make_shared<tvs::Plan>(tvs::Plan::decode(as_text(input.bytes), input.name));
+    for (const auto& planned : plan->servers) servers->push_back(server_of(planned, options.tvs, list, kind));
     return [plan, servers](const phone::Traits& traits) {
         std::vector<phone::TvsServer> asked;
         for (const std::size_t index : plan->servers_of(traits.tvs, traits.pool))

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <cli/command.hpp>
+#include <ctlsign/cluster/state.hpp>
 #include <ctlsign/phone/preflight.hpp>
 
 namespace ctlsign::cli {
@@ -20,18 +21,16 @@ void add_phone_simulate(CLI::App& parent, Action& action);
 void add_inventory_option(CLI::App& command, std::string& path);
 phone::Inventory load_inventory(const std::string& path);
 
-/// --known: trust lists that phones may have.
-void add_known_option(CLI::App& command, std::vector<std::string>& paths);
-phone::KnownLists load_known(const std::vector<std::string>& paths);
-
 /// --models, --tvs: what phones can do, and whom they ask.
 struct JudgeOptions {
     std::string models, tvs;
 };
 void add_judge_options(CLI::App& command, JudgeOptions& options);
 phone::ModelTable load_models(const JudgeOptions& options);
-/// What the servers of --tvs will say when LIST is published; without --tvs no server answers.
-phone::TvsOf load_tvs(const JudgeOptions& options, const TrustList& list, phone::ListKind kind);
+/// What the servers of --tvs will say when LIST is published; without --tvs the TVS servers of CLUSTER, and
+/// none where that is null.
+phone::TvsOf load_tvs(const JudgeOptions& options, const TrustList& list, phone::ListKind kind,
+                      const cluster::State* cluster = nullptr);
 
 /// What the file name in the header says.
 phone::ListKind kind_of(const TrustList& list) noexcept;

@@ -4,8 +4,8 @@
 #include <map>
 #include <memory>
 
+#include <cli/fleet.hpp>
 #include <cli/json.hpp>
-#include <cli/phone.hpp>
 #include <cli/terminal.hpp>
 #include <ctlsign/trustlist/text.hpp>
 
@@ -14,9 +14,8 @@ namespace ctlsign::cli {
 namespace {
 
 struct Options {
-    std::string phones = "phones.csv";
-    std::vector<std::string> known;
-    JudgeOptions judge;
+    FleetOptions fleet{"phones.csv", {}, {}};
+    std::string cluster;
     Format format = Format::AsText;
 };
 
@@ -28,15 +27,14 @@ std::string list_name(const phone::KnownLists& known, const std::string& checksu
 }
 
 ExitCode run(const Options& options) {
-    const phone::Inventory inventory = load_inventory(options.phones);
-    const phone::KnownLists known = load_known(options.known);
-    const phone::ModelTable models = load_models(options.judge);
+    const auto cluster = find_cluster(options.cluster);
+    const Fleet fleet(options.fleet, cluster ? &*cluster : nullptr);
     Json json{{"phones", Json::array()}};
     std::string text;
-    for (const auto& one : inventory.phones()) {
-        const phone::Traits& traits = inventory.traits_of(one);
-        const bool listed = models.find(traits.model, traits.firmware).listed;
-        const std::string ctl = list_name(known, traits.ctl), itl = list_name(known, traits.itl);
+    for (const auto& one : fleet.inventory.phones()) {
+        const phone::Traits& traits = fleet.inventory.traits_of(one);
+        const bool listed = fleet.models.find(traits.model, traits.firmware).listed;
+        const std::string ctl = list_name(fleet.known, traits.ctl), itl = list_name(fleet.known, traits.itl);
         if (options.format == Format::AsJson) {
             json["phones"].push_back({{"device", one.name},
                                       {"model", traits.model},
@@ -54,7 +52,7 @@ ExitCode run(const Options& options) {
     if (options.format == Format::AsJson) {
         print_json(json);
     } else {
-        print(text + fmt::format("{} phones\n", inventory.phones().size()));
+        print(text + fmt::format("{} phones\n", fleet.inventory.phones().size()));
     }
     return ExitCode::Done;
 }
@@ -66,9 +64,10 @@ void add_phone_list(CLI::App& parent, Action& action) {
     CLI::App& command =
         add_command(parent, "list", "The phones of the inventory, and the lists that they have",
                     "ctlsign phone list --known CTLFile.tlv");
-    add_inventory_option(command, options->phones);
-    add_known_option(command, options->known);
-    command.add_option("--models", options->judge.models, "More rows of models")->type_name("FILE");
+    add_inventory_option(command, options->fleet.phones);
+    add_known_option(command, options->fleet.known);
+    command.add_option("--models", options->fleet.judge.models, "More rows of models")->type_name("FILE");
+    add_cluster_of_phones_option(command, options->cluster);
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });
 }

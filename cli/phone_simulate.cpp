@@ -8,9 +8,9 @@
 #include <optional>
 #include <stdexcept>
 
+#include <cli/fleet.hpp>
 #include <cli/input.hpp>
 #include <cli/json.hpp>
-#include <cli/phone.hpp>
 #include <cli/terminal.hpp>
 #include <cli/tvs.hpp>
 #include <ctlsign/simulator/simulator.hpp>

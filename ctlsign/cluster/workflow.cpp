@@ -335,7 +335,7 @@ class Planner {
         HeaderDraft header;
         header.signer =
             make_signer_id(signer, way == Way::Tokens ? NameStyle::CtlClient : NameStyle::CallManager);
-        header.digest = request_.digest.value_or(last_ ? last_->digest() : Digest::Sha512);
+        header.digest = request_.digest.value_or(last_ ? last_->digest() : request_.first_digest);
         header.key_bits = signer.key_bits();
         header.filename = kFilename;
         header.timestamp = request_.time;

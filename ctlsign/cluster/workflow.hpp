@@ -29,8 +29,9 @@ struct Request {
     std::vector<sast::Certificate> tokens{};  ///< those given, in their order: the last that may sign does
     std::vector<sast::Certificate> added{}, dropped{};  ///< by ChangeTokens
     TokenState dropped_because = TokenState::Retired;
-    std::optional<Digest> digest{};  ///< without one: that of the current CTL, SHA-512 for a first one
-    std::uint32_t time = 0;          ///< of signing, Unix seconds
+    std::optional<Digest> digest{};        ///< without one: that of the current CTL
+    Digest first_digest = Digest::Sha512;  ///< where there is no current one either
+    std::uint32_t time = 0;                ///< of signing, Unix seconds
 };
 
 /// An operation worked out, before any PIN: what will be signed by whom, and what will be different

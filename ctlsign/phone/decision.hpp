@@ -80,7 +80,8 @@ struct Verdict {
 };
 
 /// Whether a phone takes LIST, which it has fetched as KIND. TVS holds its servers in order: the first that
-/// it trusts decides. Without TVS the answer may be Rule::AskTvs. What LIST holds gives no trust in it.
+/// it trusts decides. Without TVS the answer may be Rule::AskTvs. What LIST holds gives no trust in it. One
+/// that waits for its signature (decode_unsigned_list) is judged as if that were made by whom it names.
 Verdict decide(const TrustList& list, ListKind kind, const Device& device,
                std::optional<std::span<const TvsServer>> tvs, std::chrono::sys_seconds now);
 

@@ -66,8 +66,7 @@ std::optional<std::string> find_checksum(std::string_view text) {
     const std::string word = lower(digits);
     if (word.empty() || word == "none" || word == "-" || word == "notinstalled") return "";
     if (word == "?" || word == "unknown") return "?";
-    std::ranges::transform(digits, digits.begin(),
-                           [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    digits = as_displayed(std::move(digits));
     const bool hexadecimal =
         std::ranges::all_of(digits, [](unsigned char c) { return std::isxdigit(c) != 0; });
     if (!hexadecimal || (digits.size() != kMd5Digits && digits.size() != kSha1Digits)) return std::nullopt;
@@ -281,17 +280,18 @@ void Inventory::merge(const Inventory& newer) {
     std::ranges::move(added, std::back_inserter(phones_));
 }
 
+std::string as_displayed(std::string checksum) {
+    std::ranges::transform(checksum, checksum.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    return checksum;
+}
+
 void KnownLists::add(std::shared_ptr<const TrustList> list, std::string name) {
     const Checksums sums = checksums(list->octets());
-    const auto upper = [](std::string text) {
-        std::ranges::transform(text, text.begin(),
-                               [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-        return text;
-    };
-    if (by_checksum_.contains(upper(sums.md5))) return;
+    if (by_checksum_.contains(as_displayed(sums.md5))) return;
     entries_.push_back(std::make_unique<Entry>(Entry{std::move(list), std::move(name)}));
-    by_checksum_[upper(sums.md5)] = entries_.back().get();
-    by_checksum_[upper(sums.sha1)] = entries_.back().get();
+    by_checksum_[as_displayed(sums.md5)] = entries_.back().get();
+    by_checksum_[as_displayed(sums.sha1)] = entries_.back().get();
 }
 
 const KnownLists::Entry* KnownLists::find(std::string_view checksum) const {

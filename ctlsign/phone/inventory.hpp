@@ -58,6 +58,9 @@ class Inventory {
     std::unordered_map<std::string, std::uint32_t> known_traits_;
 };
 
+/// CHECKSUM, hexadecimal, as phones display it.
+std::string as_displayed(std::string checksum);
+
 /// Trust lists that phones may have, by both of the checksums that phones display.
 class KnownLists {
   public:

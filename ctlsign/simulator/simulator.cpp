@@ -16,6 +16,7 @@
 #include <ctlsign/trustlist/decode.hpp>
 #include <ctlsign/trustlist/show.hpp>
 #include <ctlsign/tvs/exchange.hpp>
+#include <ctlsign/tvs/phone_answer.hpp>
 
 namespace ctlsign::simulator {
 
@@ -165,21 +166,10 @@ class Start : public std::enable_shared_from_this<Start> {
         if (answers) server.state = phone::TvsServer::State::Answers;
         if (exchange.answer) {
             ++network_.summary.queries;
-            read_answer(*exchange.answer, server.answer);
+            server.answer = tvs::to_phone(*exchange.answer);
         }
         servers_.push_back(std::move(server));
         judge(kind, phone::decide(*list_, kind, device_, servers_, network_.options.now));
-    }
-
-    static void read_answer(const tvs::Answer& answer, phone::TvsAnswer& read) {
-        if (answer.status != tvs::Status::Valid) return;
-        try {
-            read.certificate = sast::Certificate::decode(answer.certificate);
-        } catch (const Error&) {
-            return;  // what cannot be read vouches for nobody
-        }
-        read.roles = answer.roles;
-        read.ttl = std::chrono::seconds(answer.ttl.value_or(tvs::kDefaultTtl));
     }
 
     void conclude(ListKind kind, const phone::Verdict& verdict) {

@@ -152,3 +152,6 @@ class ListCode(IntEnum):
     NOT_VERIFIED = 4
     DIGEST_MISMATCH = 5
     RULE_REFUSED = 6
+    IN_USE = 7
+    NODE_FAILED = 8
+    UNFINISHED = 9

@@ -5,6 +5,7 @@
 #include <ctlsign/cluster/migration.hpp>
 #include <ctlsign/cluster/nodes.hpp>
 #include <ctlsign/cluster/operation.hpp>
+#include <ctlsign/cluster/phones.hpp>
 #include <ctlsign/cluster/stores.hpp>
 #include <ctlsign/phone/decision.hpp>
 #include <ctlsign/trustlist/decode.hpp>
@@ -190,32 +191,11 @@ class Site {
         return found == keys_.end() ? nullptr : found->key;
     }
 
-    // What TVS says about the signer of LIST: a SAST is what Phone-SAST-trust holds, and the cluster's own
-    // CallManager and ITLRecovery.
-    phone::TvsServer tvs(const TrustList& list) const {
-        const State now = state();
-        phone::TvsServer server;
-        server.state = phone::TvsServer::State::Answers;
-        server.certificate = now.find_own(Store::Tvs, now.nodes.front())->certificate;
-        for (const StoredCertificate& stored : now.certificates) {
-            // The CTL client writes a token's serial number from its end.
-            const ByteView serial = stored.certificate.serial(), named = list.signer_serial();
-            const bool is_signer = equal(strip_leading_zeros(serial), strip_leading_zeros(named)) ||
-                                   std::equal(serial.rbegin(), serial.rend(), named.begin(), named.end());
-            if (!is_signer) continue;
-            server.answer.certificate = stored.certificate;
-            if (stored.store == Store::PhoneSastTrust || stored.store == Store::CallManager ||
-                stored.store == Store::ItlRecovery)
-                server.answer.roles = {Role::Sast};
-        }
-        return server;
-    }
-
     static bool take(phone::Device& device, const std::shared_ptr<const TrustList>& list,
                      phone::ListKind kind, const Site& asked) {
-        const phone::TvsServer server = asked.tvs(*list);
+        const auto servers = tvs_servers(asked.state(), *list, asked.ctl().get());
         const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-        const phone::Verdict verdict = phone::decide(*list, kind, device, std::span(&server, 1), now);
+        const phone::Verdict verdict = phone::decide(*list, kind, device, servers, now);
         if (verdict.outcome != phone::Outcome::Accepts) return false;
         device.installed.take(list, kind);
         return true;

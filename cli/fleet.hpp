@@ -1,0 +1,51 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <cli/phone.hpp>
+#include <ctlsign/cluster/database.hpp>
+#include <ctlsign/phone/preflight.hpp>
+#include <ctlsign/trustlist/encode.hpp>
+
+namespace ctlsign::cli {
+
+/// --phones, --known, --models, --tvs.
+struct FleetOptions {
+    std::string phones;
+    std::vector<std::string> known;
+    JudgeOptions judge;
+};
+void add_known_option(CLI::App& command, std::vector<std::string>& paths);
+/// The four, for a command that changes a cluster.
+void add_fleet_options(CLI::App& command, FleetOptions& options);
+
+/// An inventory of phones, and the lists that they may hold: those of --known, and those that CLUSTER has
+/// published, unless it is null.
+struct Fleet {
+    Fleet(const FleetOptions& options, const cluster::Database* cluster);
+
+    phone::Inventory inventory;
+    phone::KnownLists known;
+    phone::ModelTable models;
+
+    /// What becomes of them when LIST is published by the cluster, or by somebody else (null).
+    phone::Preflight preflight(const JudgeOptions& options, const TrustList& list, phone::ListKind kind,
+                               const cluster::State* cluster) const;
+    /// Phones that can check no digest but SHA-1.
+    std::size_t count_sha1_only() const;
+};
+
+/// LIST as it will be, but for its signature.
+TrustList as_planned(const ListDraft& list);
+
+/// The phones of CLUSTER: those of --phones, else of the file phones.csv beside it; nothing without either.
+std::optional<Fleet> find_fleet(const FleetOptions& options, const cluster::Database& cluster);
+
+/// The file of a cluster as `phone` commands take it: OPTION, else cluster.db where that is; nothing without
+/// either.
+std::optional<cluster::Database> find_cluster(const std::string& option);
+void add_cluster_of_phones_option(CLI::App& command, std::string& path);
+
+}  // namespace ctlsign::cli

@@ -1,0 +1,91 @@
+#include <fmt/format.h>
+
+#include <iterator>
+#include <map>
+
+#include <cli/preflight_report.hpp>
+#include <cli/terminal.hpp>
+#include <ctlsign/trustlist/text.hpp>
+
+namespace ctlsign::cli {
+
+namespace {
+
+constexpr std::size_t kNamesInText = 10;
+
+// Phones of each rule, in the order of the inventory; not more than MOST of each.
+std::map<phone::Rule, std::vector<const std::string*>> names_by_rule(const phone::Inventory& inventory,
+                                                                     const phone::Preflight& result,
+                                                                     std::size_t most) {
+    std::map<phone::Rule, std::vector<const std::string*>> names;
+    for (const auto& one : inventory.phones()) {
+        auto& those = names[result.group(one).verdict.rule];
+        if (those.size() < most) those.push_back(&one.name);
+    }
+    return names;
+}
+
+}  // namespace
+
+Json preflight_json(const phone::Inventory& inventory, const phone::Preflight& result, Devices devices) {
+    Json json{{"phones", inventory.phones().size()},
+              {"accepts", result.count(phone::Outcome::Accepts)},
+              {"refuses", result.count(phone::Outcome::Refuses)},
+              {"not-known", result.count(phone::Outcome::NotKnown)},
+              {"unlisted-models", result.unlisted_models},
+              {"rules", Json::array()},
+              {"remedies", Json::array()}};
+    const auto names =
+        names_by_rule(inventory, result, devices == Devices::Named ? inventory.phones().size() : 0);
+    for (const auto& [rule, count] : result.by_rule()) {
+        Json entry{{"rule", phone::to_text(rule)},
+                   {"outcome", phone::to_text(phone::outcome_of(rule))},
+                   {"step", phone::step(rule)},
+                   {"text", phone::describe(rule)},
+                   {"count", count}};
+        if (devices == Devices::Named) {
+            entry["devices"] = Json::array();
+            for (const std::string* name : names.at(rule)) entry["devices"].push_back(*name);
+        }
+        json["rules"].push_back(std::move(entry));
+    }
+    for (const auto& [remedy, count] : result.remedies())
+        json["remedies"].push_back(
+            {{"remedy", phone::to_text(remedy)}, {"text", phone::describe(remedy)}, {"phones", count}});
+    return json;
+}
+
+std::string preflight_counts(const phone::Inventory& inventory, const phone::Preflight& result) {
+    return fmt::format("{} phones: {} accept, {} refuse, of {} it is not known", inventory.phones().size(),
+                       result.count(phone::Outcome::Accepts), result.count(phone::Outcome::Refuses),
+                       result.count(phone::Outcome::NotKnown));
+}
+
+std::string preflight_text(const phone::Inventory& inventory, const phone::Preflight& result) {
+    std::string text = preflight_counts(inventory, result) + '\n';
+    const auto out = std::back_inserter(text);
+    const auto names = names_by_rule(inventory, result, kNamesInText);
+    for (const auto& [rule, count] : result.by_rule()) {
+        const phone::Outcome outcome = phone::outcome_of(rule);
+        const bool good = outcome == phone::Outcome::Accepts;
+        fmt::format_to(out, "{:>9}  {}: {}\n", count,
+                       coloured(phone::to_text(outcome), good ? Tone::Good : Tone::Bad),
+                       phone::describe(rule));
+        if (good) continue;
+        for (const std::string* name : names.at(rule))
+            fmt::format_to(out, "             {}\n", printable(*name));
+        if (count > kNamesInText)
+            fmt::format_to(out, "             and {} more (--json and --html have them)\n",
+                           count - kNamesInText);
+    }
+    const auto remedies = result.remedies();
+    if (!remedies.empty()) text += "what would change it:\n";
+    for (const auto& [remedy, count] : remedies)
+        fmt::format_to(out, "{:>9}  {}\n", count, phone::describe(remedy));
+    if (result.unlisted_models > 0)
+        fmt::format_to(out, "models not known, judged by the look of the name: of {} phones\n",
+                       result.unlisted_models);
+    return text;
+}
+
+}  // namespace ctlsign::cli
