@@ -73,6 +73,13 @@ class Prompt final : public sast::PinSource {
     }
 };
 
+constexpr std::string_view kPrompt = "prompt";
+
+std::string find_pin_source(const TokenOptions& options, const std::optional<pkcs11::Uri>& uri) {
+    if (options.pin_source) return *options.pin_source;
+    return uri ? uri->pin_source().value_or(std::string(kPrompt)) : std::string(kPrompt);
+}
+
 }  // namespace
 
 void add_module_option(CLI::App& command, TokenOptions& options) {
@@ -133,13 +140,16 @@ sast::TokenPolicy make_policy(const TokenOptions& options) {
     return policy;
 }
 
+bool asks_a_person(const TokenOptions& options, const std::optional<pkcs11::Uri>& uri) {
+    return find_pin_source(options, uri) == kPrompt;
+}
+
 std::unique_ptr<sast::PinSource> make_pins(const TokenOptions& options,
                                            const std::optional<pkcs11::Uri>& uri) {
-    std::optional<std::string> source = options.pin_source;
-    if (!source && uri) source = uri->pin_source();
-    if (!source || *source == "prompt") return std::make_unique<Prompt>();
+    const std::string source = find_pin_source(options, uri);
+    if (source == kPrompt) return std::make_unique<Prompt>();
     try {
-        return sast::make_pin_source(*source);
+        return sast::make_pin_source(source);
     } catch (const std::invalid_argument& e) {
         throw UsageError(e.what());
     }

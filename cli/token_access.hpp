@@ -46,6 +46,9 @@ sast::TokenPolicy make_policy(const TokenOptions& options);
 /// The token that TEXT (a URI, a label or a serial number) names. Throws as sast::choose_token does.
 pkcs11::Token find_token(const TokenOptions& options, const std::string& text);
 
+/// Whether a person is asked for the PIN.
+bool asks_a_person(const TokenOptions& options, const std::optional<pkcs11::Uri>& uri);
+
 /// --pin-source, else the URI's pin-source, else a prompt on the terminal. Nothing is asked yet. Throws
 /// UsageError on a source that is none.
 std::unique_ptr<sast::PinSource> make_pins(const TokenOptions& options,

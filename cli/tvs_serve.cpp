@@ -13,7 +13,7 @@
 #include <tuple>
 #include <vector>
 
-#include <bindings/openssl/token_key.hpp>
+#include <bindings/openssl/signer_key.hpp>
 #include <cli/input.hpp>
 #include <cli/terminal.hpp>
 #include <cli/token_access.hpp>
@@ -34,7 +34,7 @@ struct Options {
     unsigned handshake = 10, request = 10, idle = 60;
 };
 
-// The key stays on its token, which is logged in for as long as somebody holds the key.
+// The key stays on its token, and comes back with it after a pull.
 tvs::TlsIdentity open_token_identity(const Options& options) {
     const pkcs11::Uri uri = pkcs11::Uri::parse(options.key);
     tvs::TlsIdentity identity;
@@ -46,11 +46,11 @@ tvs::TlsIdentity open_token_identity(const Options& options) {
     const auto token = sast::choose_token(find_tokens(options.token, uri).tokens, uri);
     const auto chosen = sast::choose_identity(token, uri, stand_in);
     if (identity.chain.empty()) identity.chain.push_back(chosen.certificate);
-    const auto pins = make_pins(options.token, uri);
-    auto session = pkcs11::Session::open(token);
-    sast::TokenLogin(token, *pins, make_policy(options.token)).log_in(session);
-    const auto key = std::make_shared<openssl::TokenKey>(std::move(session), chosen.key_id);
-    identity.key = {key, key->get()};
+    auto pins = make_pins(options.token, uri);
+    auto signer = std::make_unique<sast::TokenSigner>(chosen, *pins, make_policy(options.token));
+    signer->unlock();  // a wrong PIN is better found now than by the first phone
+    identity.makes_pss = signer->takes(pkcs11::InputForm::PaddedBlock);
+    identity.key = openssl::make_key(std::move(signer), std::move(pins));
     return identity;
 }
 
@@ -59,6 +59,10 @@ tvs::TlsIdentity load_file_identity(const Options& options) {
     const Input key = read_input(options.key), certificate = read_input(options.certificate);
     return tvs::TlsIdentity::decode(
         std::string(as_text(certificate.bytes)) + '\n' + std::string(as_text(key.bytes)), key.name);
+}
+
+tvs::TlsIdentity open_identity(const Options& options) {
+    return pkcs11::Uri::looks_like(options.key) ? open_token_identity(options) : load_file_identity(options);
 }
 
 // What tells one state of a file from another without reading it.
@@ -160,8 +164,14 @@ class Service {
         ctl_.changed();
         database_.changed();
         reload_store();
-        if (key_is_on_token()) return;  // a new login would need the PIN
-        attempt([&] { server_->replace(load_file_identity(options_)); });
+        attempt([&] {
+            if (pkcs11::Uri::looks_like(options_.key) &&
+                asks_a_person(options_.token, pkcs11::Uri::parse(options_.key))) {
+                print_note("the key is not loaded again: nobody would be there to enter its PIN");
+                return;
+            }
+            server_->replace(open_identity(options_));
+        });
     }
     void report() { print_note(to_text(server_->counters())); }
     void stop() {
@@ -181,12 +191,9 @@ class Service {
         attempt([&] { server_->replace(load_store(options_)); });
     }
 
-    bool key_is_on_token() const { return pkcs11::Uri::looks_like(options_.key); }
     std::unique_ptr<tvs::Server> make_server() {
-        tvs::Server::Options server{
-            endpoints_of(options_),
-            key_is_on_token() ? open_token_identity(options_) : load_file_identity(options_), options_.policy,
-            options_.limits, options_.threads};
+        tvs::Server::Options server{endpoints_of(options_), open_identity(options_), options_.policy,
+                                    options_.limits, options_.threads};
         return std::make_unique<tvs::Server>(
             std::move(server), load_store(options_), [](tvs::Severity severity, std::string_view line) {
                 severity == tvs::Severity::Warning ? print_warning(line) : print_note(line);

@@ -37,6 +37,28 @@ bool undoes(const Bytes& signature, ByteView input, RSA* rsa, int padding) {
     return size >= 0 && equal(ByteView(recovered).first(static_cast<std::size_t>(size)), input);
 }
 
+// What a module leaves on OpenSSL's queue of errors, which it may share with us, is none of TLS's: there it
+// would end a handshake that succeeds.
+class ModuleErrors {
+  public:
+    ModuleErrors() noexcept { ERR_set_mark(); }
+    ~ModuleErrors() { ERR_pop_to_mark(); }
+    ModuleErrors(const ModuleErrors&) = delete;
+    ModuleErrors& operator=(const ModuleErrors&) = delete;
+};
+
+Bytes sign_checked(Owned& owned, ByteView input, RSA* rsa, int padding) {
+    const ModuleErrors errors;
+    const std::scoped_lock lock(owned.mutex);
+    Bytes signature = owned.signer->sign_encoded(
+        padding == RSA_PKCS1_PADDING ? pkcs11::InputForm::DigestInfo : pkcs11::InputForm::PaddedBlock, input);
+    if (!undoes(signature, input, rsa, padding)) {
+        throw Error(sast::Errc::WrongSignature, "signing", owned.signer->facts().description,
+                    "check the token before it is used again: ctlsign token doctor");
+    }
+    return signature;
+}
+
 // RSA_METHOD's rsa_priv_enc: PADDING tells a DigestInfo from a block that OpenSSL has padded.
 int sign(int size, const unsigned char* octets, unsigned char* to, RSA* rsa, int padding) noexcept {
     try {
@@ -46,14 +68,7 @@ int sign(int size, const unsigned char* octets, unsigned char* to, RSA* rsa, int
             ERR_raise(ERR_LIB_RSA, RSA_R_UNKNOWN_PADDING_TYPE);
             return -1;
         }
-        const std::scoped_lock lock(owned.mutex);
-        const Bytes signature = owned.signer->sign_encoded(
-            padding == RSA_PKCS1_PADDING ? pkcs11::InputForm::DigestInfo : pkcs11::InputForm::PaddedBlock,
-            input);
-        if (!undoes(signature, input, rsa, padding)) {
-            throw Error(sast::Errc::WrongSignature, "signing", owned.signer->facts().description,
-                        "check the token before it is used again: ctlsign token doctor");
-        }
+        const Bytes signature = sign_checked(owned, input, rsa, padding);
         std::ranges::copy(signature, to);
         return static_cast<int>(signature.size());
     } catch (const std::exception& e) {

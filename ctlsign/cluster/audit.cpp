@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <ctlsign/cluster/audit.hpp>
-#include <ctlsign/cluster/sqlite.hpp>
+#include <ctlsign/files/sqlite.hpp>
 #include <ctlsign/trustlist/text.hpp>
 
 namespace ctlsign::cluster {
@@ -42,11 +42,12 @@ std::string user_name() {
 }  // namespace
 
 void append_audit(Writer& writer, std::string_view event, AuditDetails details) {
-    Connection& connection = writer.connection();
+    sqlite::Connection& connection = writer.connection();
     std::int64_t number = 1;
     std::string previous = kBeginning;
     {
-        Statement last = connection.query("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1");
+        sqlite::Statement last =
+            connection.query("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1");
         if (last.step()) {
             number = last.integer(0) + 1;
             previous = last.text(1);
@@ -73,7 +74,7 @@ void append_forced(Writer& writer, std::string_view operation, const std::vector
 }
 
 void read_audit(const Database& database, const std::function<void(const std::string& line)>& take) {
-    Statement row = database.connection().query("SELECT line FROM audit ORDER BY number");
+    sqlite::Statement row = database.connection().query("SELECT line FROM audit ORDER BY number");
     while (row.step()) take(row.text(0));
 }
 
@@ -81,7 +82,8 @@ AuditVerdict verify_audit(const Database& database, const std::optional<std::str
     AuditVerdict verdict;
     verdict.head = kBeginning;
     verdict.head_found = !head || *head == kBeginning;
-    Statement row = database.connection().query("SELECT number, line, hash FROM audit ORDER BY number");
+    sqlite::Statement row =
+        database.connection().query("SELECT number, line, hash FROM audit ORDER BY number");
     while (row.step()) {
         ++verdict.entries;
         const std::string line = row.text(1);

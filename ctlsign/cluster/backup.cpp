@@ -13,8 +13,8 @@
 #include <ctlsign/cluster/backup.hpp>
 #include <ctlsign/cluster/schema.hpp>
 #include <ctlsign/cluster/sealer.hpp>
-#include <ctlsign/cluster/sqlite.hpp>
 #include <ctlsign/error.hpp>
+#include <ctlsign/files/sqlite.hpp>
 #include <ctlsign/files/store.hpp>
 #include <pkcs11/private_files.hpp>
 #include <pkcs11/uri.hpp>
@@ -61,7 +61,7 @@ void store_image(ByteView image, const std::string& path) {
 
 // The files of the keys that the stores name go into a table of their own, each encrypted.
 void seal_keys(const Database& copy, const pkcs11::Pin& passphrase) {
-    Connection& connection = copy.connection();
+    sqlite::Connection& connection = copy.connection();
     connection.execute(
         "CREATE TABLE sealed_key(path TEXT PRIMARY KEY, salt BLOB NOT NULL, sealed BLOB NOT NULL)");
     const Bytes salt = Sealer::make_salt();
@@ -126,7 +126,7 @@ Backup Backup::load(const std::string& path) {
     backup.image_.assign(image.begin(), image.end());
     // Whether it opens and is whole, brought to the schema of this program.
     const Database database = Database::open_image(image, path);
-    Statement check = database.connection().query("PRAGMA integrity_check");
+    sqlite::Statement check = database.connection().query("PRAGMA integrity_check");
     if (!check.step() || check.text(0) != "ok") damaged(path, "its database is damaged: take another backup");
     backup.name_ = database.load().name;
     return backup;
@@ -134,13 +134,13 @@ Backup Backup::load(const std::string& path) {
 
 void Backup::restore_keys(const std::string& folder, const pkcs11::Pin& passphrase) {
     const Database copy = Database::open_image(image_, path_);
-    Connection& connection = copy.connection();
+    sqlite::Connection& connection = copy.connection();
     if (connection.integer("SELECT count(*) FROM sqlite_schema WHERE name='sealed_key'") == 0)
         throw Error(sast::Errc::NoKey, "restoring the keys", path_, "it was taken without --keys");
     std::optional<Sealer> sealer;
     std::map<std::string, Secret> secrets;
     {
-        Statement row = connection.query("SELECT path, salt, sealed FROM sealed_key");
+        sqlite::Statement row = connection.query("SELECT path, salt, sealed FROM sealed_key");
         while (row.step()) {
             if (!sealer) sealer.emplace(passphrase, row.blob(1));
             auto secret = sealer->find_secret(row.text(0), row.blob(2));
@@ -175,10 +175,10 @@ void Backup::restore_as(const std::string& path) const {
 
 void Backup::restore_into(Writer& writer) const {
     const Bytes today = Database::open_image(image_, path_).connection().image();  // in today's schema
-    Connection& connection = writer.connection();
+    sqlite::Connection& connection = writer.connection();
     connection.attach("backup", today);
     try {
-        Transaction transaction(connection);
+        sqlite::Transaction transaction(connection);
         for (auto table = kTables.rbegin(); table != kTables.rend(); ++table)
             connection.run(fmt::format("DELETE FROM main.{}", *table));
         for (const char* table : kTables)

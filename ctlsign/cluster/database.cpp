@@ -9,17 +9,18 @@
 
 #include <ctlsign/cluster/database.hpp>
 #include <ctlsign/cluster/schema.hpp>
-#include <ctlsign/cluster/sqlite.hpp>
 #include <ctlsign/error.hpp>
+#include <ctlsign/files/sqlite.hpp>
 
 namespace ctlsign::cluster {
 
 namespace {
 
 constexpr std::size_t kHolderSize = 512;
+constexpr std::string_view kAdvice = "make it with: ctlsign cluster init";
 
-void migrate(Connection& connection, std::int64_t version) {
-    Transaction transaction(connection);
+void migrate(sqlite::Connection& connection, std::int64_t version) {
+    sqlite::Transaction transaction(connection);
     for (auto next = static_cast<std::size_t>(version); next < kMigrations.size(); ++next)
         connection.execute(kMigrations.at(next));
     connection.execute(
@@ -27,14 +28,14 @@ void migrate(Connection& connection, std::int64_t version) {
     transaction.commit();
 }
 
-void prepare(Connection& connection) {
+void prepare(sqlite::Connection& connection) {
     // Each commit is on the disk before it returns: a node is switched only when the journal says so.
     connection.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON");
 }
 
 }  // namespace
 
-Database::Database(std::string path, std::unique_ptr<Connection> connection)
+Database::Database(std::string path, std::unique_ptr<sqlite::Connection> connection)
     : path_(std::move(path)), connection_(std::move(connection)) {}
 Database::Database(Database&&) noexcept = default;
 Database::~Database() = default;
@@ -44,9 +45,9 @@ Database Database::create(const std::string& path, std::string_view name, const 
         throw Error(std::make_error_code(std::errc::file_exists), "cluster init", path,
                     "a cluster is made once: choose another file with --cluster");
     }
-    auto connection = std::make_unique<Connection>(path, Connection::Access::Create);
+    auto connection = std::make_unique<sqlite::Connection>(path, sqlite::Connection::Access::Create, kAdvice);
     prepare(*connection);
-    Transaction transaction(*connection);
+    sqlite::Transaction transaction(*connection);
     migrate(*connection, 0);
     const auto set = [&](std::string_view parameter, std::string_view value) {
         connection->run("INSERT INTO processconfig VALUES(?, ?)", {parameter, value});
@@ -60,14 +61,15 @@ Database Database::create(const std::string& path, std::string_view name, const 
 }
 
 Database Database::open(const std::string& path) {
-    return brought_up(path, std::make_unique<Connection>(path, Connection::Access::Open));
+    return brought_up(path,
+                      std::make_unique<sqlite::Connection>(path, sqlite::Connection::Access::Open, kAdvice));
 }
 
 Database Database::open_image(ByteView image, const std::string& path) {
-    return brought_up(path, std::make_unique<Connection>(image));
+    return brought_up(path, std::make_unique<sqlite::Connection>(image));
 }
 
-Database Database::brought_up(std::string path, std::unique_ptr<Connection> connection) {
+Database Database::brought_up(std::string path, std::unique_ptr<sqlite::Connection> connection) {
     const std::int64_t version = connection->integer("PRAGMA user_version");
     if (connection->integer("PRAGMA application_id") != kApplicationId)
         throw Error(Errc::Malformed, "open", path,
@@ -80,7 +82,8 @@ Database Database::brought_up(std::string path, std::unique_ptr<Connection> conn
 }
 
 std::optional<std::string> Database::find_parameter(std::string_view name) const {
-    Statement row = connection_->query("SELECT paramvalue FROM processconfig WHERE paramname=?", {name});
+    sqlite::Statement row =
+        connection_->query("SELECT paramvalue FROM processconfig WHERE paramname=?", {name});
     if (!row.step()) return std::nullopt;
     return row.text(0);
 }

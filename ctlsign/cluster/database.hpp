@@ -9,9 +9,11 @@
 
 #include <ctlsign/cluster/state.hpp>
 
-namespace ctlsign::cluster {
-
+namespace ctlsign::sqlite {
 class Connection;
+}
+
+namespace ctlsign::cluster {
 
 /// Everything about one cluster, in one SQLite file. Readers are never in each other's way.
 class Database {
@@ -30,13 +32,13 @@ class Database {
     std::optional<std::string> find_parameter(std::string_view name) const;
 
     const std::string& path() const noexcept { return path_; }
-    Connection& connection() const noexcept { return *connection_; }  ///< for this folder's sources
+    sqlite::Connection& connection() const noexcept { return *connection_; }  ///< for this folder's sources
 
   private:
-    Database(std::string path, std::unique_ptr<Connection> connection);
-    static Database brought_up(std::string path, std::unique_ptr<Connection> connection);
+    Database(std::string path, std::unique_ptr<sqlite::Connection> connection);
+    static Database brought_up(std::string path, std::unique_ptr<sqlite::Connection> connection);
     std::string path_;
-    std::unique_ptr<Connection> connection_;
+    std::unique_ptr<sqlite::Connection> connection_;
 };
 
 /// The right to change a cluster. One administrator has it at a time, over the whole of a command; it goes
@@ -51,7 +53,7 @@ class Writer {
     ~Writer();
 
     Database& database() const noexcept { return database_; }
-    Connection& connection() const noexcept { return database_.connection(); }
+    sqlite::Connection& connection() const noexcept { return database_.connection(); }
 
     /// Of processconfig.
     void set_parameter(std::string_view name, std::string_view value);

@@ -1,11 +1,11 @@
 #include <ctlsign/cluster/history.hpp>
-#include <ctlsign/cluster/sqlite.hpp>
+#include <ctlsign/files/sqlite.hpp>
 
 namespace ctlsign::cluster {
 
 std::vector<HistoryEntry> list_publications(const Database& database) {
     std::vector<HistoryEntry> entries;
-    Statement row = database.connection().query(
+    sqlite::Statement row = database.connection().query(
         "SELECT id, time, operation, way, mode, signer, md5, sha1, coalesce(length(octets), 0) FROM "
         "publication "
         "ORDER BY id");
@@ -19,7 +19,7 @@ std::vector<HistoryEntry> list_publications(const Database& database) {
 }
 
 std::optional<Bytes> find_published(const Database& database, std::int64_t id) {
-    Statement row = database.connection().query("SELECT octets FROM publication WHERE id=?", {id});
+    sqlite::Statement row = database.connection().query("SELECT octets FROM publication WHERE id=?", {id});
     if (!row.step()) return std::nullopt;
     return row.find_blob(0);
 }

@@ -1,5 +1,5 @@
 #include <ctlsign/cluster/journal.hpp>
-#include <ctlsign/cluster/sqlite.hpp>
+#include <ctlsign/files/sqlite.hpp>
 
 namespace ctlsign::cluster {
 
@@ -12,15 +12,17 @@ std::string_view to_text(Unfinished::Step step) noexcept {
 }  // namespace
 
 void write_journal(Writer& writer, const JournalEntry& entry) {
-    Connection& connection = writer.connection();
-    Transaction transaction(connection);
+    sqlite::Connection& connection = writer.connection();
+    sqlite::Transaction transaction(connection);
     connection.run(
         "INSERT INTO journal(id, step, started, operation, way, mode, signer, octets) "
         "VALUES(1,?,?,?,?,?,?,?)",
         {to_text(entry.step), entry.started, std::string_view(entry.operation), cluster::to_text(entry.way),
-         static_cast<std::int64_t>(entry.mode), std::string_view(entry.signer), or_null(entry.octets)});
+         static_cast<std::int64_t>(entry.mode), std::string_view(entry.signer),
+         sqlite::or_null(entry.octets)});
     for (const auto& before : entry.before)
-        connection.run("INSERT INTO journal_node VALUES(?, ?)", {before.node, or_null(before.octets)});
+        connection.run("INSERT INTO journal_node VALUES(?, ?)",
+                       {before.node, sqlite::or_null(before.octets)});
     for (const auto& token : entry.tokens)
         connection.run("INSERT INTO journal_token VALUES(?, ?, ?, ?)",
                        {std::string_view(token.label), std::string_view(token.serial),
@@ -33,8 +35,8 @@ void set_journal_step(Writer& writer, Unfinished::Step step) {
 }
 
 std::optional<JournalEntry> read_journal(const Database& database) {
-    Connection& connection = database.connection();
-    Statement row =
+    sqlite::Connection& connection = database.connection();
+    sqlite::Statement row =
         connection.query("SELECT step, started, operation, way, mode, signer, octets FROM journal");
     if (!row.step()) return std::nullopt;
     JournalEntry entry;
@@ -46,9 +48,9 @@ std::optional<JournalEntry> read_journal(const Database& database) {
     entry.mode = row.integer(4) == 1 ? Mode::Mixed : Mode::NonSecure;
     entry.signer = row.text(5);
     entry.octets = row.find_blob(6);
-    Statement node = connection.query("SELECT node, octets FROM journal_node ORDER BY node");
+    sqlite::Statement node = connection.query("SELECT node, octets FROM journal_node ORDER BY node");
     while (node.step()) entry.before.push_back({node.integer(0), node.find_blob(1)});
-    Statement token = connection.query("SELECT label, serial, der, state FROM journal_token");
+    sqlite::Statement token = connection.query("SELECT label, serial, der, state FROM journal_token");
     while (token.step())
         entry.tokens.push_back({0, token.text(0), token.text(1), sast::Certificate::decode(token.blob(2)),
                                 find_token_state(token.text(3)).value_or(TokenState::InUse)});

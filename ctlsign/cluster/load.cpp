@@ -2,8 +2,8 @@
 #include <array>
 
 #include <ctlsign/cluster/database.hpp>
-#include <ctlsign/cluster/sqlite.hpp>
 #include <ctlsign/error.hpp>
+#include <ctlsign/files/sqlite.hpp>
 
 namespace ctlsign::cluster {
 
@@ -19,9 +19,9 @@ T must(const std::optional<T>& value, std::string_view what) {
     return *value;
 }
 
-std::vector<Node> load_nodes(Connection& connection) {
+std::vector<Node> load_nodes(sqlite::Connection& connection) {
     std::vector<Node> nodes;
-    Statement row = connection.query(
+    sqlite::Statement row = connection.query(
         "SELECT id, name, address, publisher, role, target, host_key, identity FROM node ORDER BY publisher "
         "DESC, id");
     while (row.step()) {
@@ -32,9 +32,9 @@ std::vector<Node> load_nodes(Connection& connection) {
     return nodes;
 }
 
-std::vector<StoredCertificate> load_certificates(Connection& connection) {
+std::vector<StoredCertificate> load_certificates(sqlite::Connection& connection) {
     std::vector<StoredCertificate> certificates;
-    Statement row =
+    sqlite::Statement row =
         connection.query("SELECT id, store, node, der, key, known_since FROM certificate ORDER BY id");
     while (row.step()) {
         StoredCertificate stored;
@@ -49,9 +49,9 @@ std::vector<StoredCertificate> load_certificates(Connection& connection) {
     return certificates;
 }
 
-std::vector<KnownToken> load_tokens(Connection& connection) {
+std::vector<KnownToken> load_tokens(sqlite::Connection& connection) {
     std::vector<KnownToken> tokens;
-    Statement row = connection.query("SELECT id, label, serial, der, state FROM token ORDER BY id");
+    sqlite::Statement row = connection.query("SELECT id, label, serial, der, state FROM token ORDER BY id");
     while (row.step()) {
         tokens.push_back({row.integer(0), row.text(1), row.text(2), sast::Certificate::decode(row.blob(3)),
                           must(find_token_state(row.text(4)), "the state of a token")});
@@ -75,7 +75,7 @@ State Database::load() const {
         state.nodes = load_nodes(*connection_);
         state.certificates = load_certificates(*connection_);
         state.tokens = load_tokens(*connection_);
-        Statement row = connection_->query(
+        sqlite::Statement row = connection_->query(
             "SELECT id, time, operation, way, mode, octets, id < (SELECT max(id) FROM publication) FROM "
             "publication "
             "WHERE octets IS NOT NULL ORDER BY id DESC LIMIT 1");

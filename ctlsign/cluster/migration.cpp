@@ -11,9 +11,9 @@
 #include <ctlsign/cluster/contents.hpp>
 #include <ctlsign/cluster/migration.hpp>
 #include <ctlsign/cluster/services.hpp>
-#include <ctlsign/cluster/sqlite.hpp>
 #include <ctlsign/cluster/stores.hpp>
 #include <ctlsign/error.hpp>
+#include <ctlsign/files/sqlite.hpp>
 #include <ctlsign/trustlist/decode.hpp>
 #include <pkcs11/free_with.hpp>
 #include <sast/error.hpp>
@@ -207,7 +207,7 @@ std::optional<Refusal> check_migration(const State& state) {
 }
 
 std::size_t import_introductions(Writer& writer, std::span<const Introduction> foreign) {
-    Transaction transaction(writer.connection());
+    sqlite::Transaction transaction(writer.connection());
     std::size_t added = 0;
     bool recovery = false;
     for (const Introduction& each : foreign) {

@@ -1,17 +1,17 @@
 #include <ctlsign/cluster/audit.hpp>
 #include <ctlsign/cluster/nodes.hpp>
-#include <ctlsign/cluster/sqlite.hpp>
+#include <ctlsign/files/sqlite.hpp>
 #include <ctlsign/trustlist/text.hpp>
 
 namespace ctlsign::cluster {
 
 void add_node(Writer& writer, const Node& node) {
-    Transaction transaction(writer.connection());
+    sqlite::Transaction transaction(writer.connection());
     writer.connection().run(
         "INSERT INTO node(name, address, publisher, role, target, host_key, identity) VALUES(?, ?, ?, ?, ?, "
         "?, ?)",
         {node.name, node.address, std::int64_t{node.place == Place::Publisher},
-         static_cast<std::int64_t>(node.role), node.target, node.host_key, or_null(node.identity)});
+         static_cast<std::int64_t>(node.role), node.target, node.host_key, sqlite::or_null(node.identity)});
     append_audit(writer, "node-added",
                  {{"node", node.name},
                   {"address", address_text(node.address).value_or("")},
@@ -21,21 +21,21 @@ void add_node(Writer& writer, const Node& node) {
 }
 
 void remove_node(Writer& writer, const Node& node) {
-    Transaction transaction(writer.connection());
+    sqlite::Transaction transaction(writer.connection());
     writer.connection().run("DELETE FROM node WHERE id=?", {node.id});
     append_audit(writer, "node-removed", {{"node", node.name}, {"target", node.target}});
     transaction.commit();
 }
 
 void set_release(Writer& writer, const Release& release) {
-    Transaction transaction(writer.connection());
+    sqlite::Transaction transaction(writer.connection());
     writer.set_parameter("Release", release.text());
     append_audit(writer, "release", {{"release", release.text()}});
     transaction.commit();
 }
 
 void set_rollback(Writer& writer, std::string_view value) {
-    Transaction transaction(writer.connection());
+    sqlite::Transaction transaction(writer.connection());
     writer.set_parameter("RollbackToPre8", value);
     append_audit(writer, "rollback-parameter", {{"value", std::string(value)}});
     transaction.commit();

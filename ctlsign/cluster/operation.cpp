@@ -8,8 +8,8 @@
 #include <ctlsign/cluster/operation.hpp>
 #include <ctlsign/cluster/publish.hpp>
 #include <ctlsign/cluster/services.hpp>
-#include <ctlsign/cluster/sqlite.hpp>
 #include <ctlsign/error.hpp>
+#include <ctlsign/files/sqlite.hpp>
 #include <ctlsign/trustlist/decode.hpp>
 #include <ctlsign/trustlist/show.hpp>
 #include <ctlsign/trustlist/sign.hpp>
@@ -49,7 +49,7 @@ Bytes sign(Writer& writer, const ListDraft& draft, sast::Signer& signer) {
     }
 }
 
-void store_tokens(Connection& connection, const std::vector<KnownToken>& tokens) {
+void store_tokens(sqlite::Connection& connection, const std::vector<KnownToken>& tokens) {
     for (const KnownToken& token : tokens) {
         const std::string name = token.label.empty() ? token.certificate.common_name() : token.label;
         connection.run(
@@ -64,14 +64,14 @@ void store_tokens(Connection& connection, const std::vector<KnownToken>& tokens)
 
 // The CTL that the nodes serve now, and what comes with it. In the transaction under way.
 std::int64_t record(Writer& writer, const JournalEntry& entry) {
-    Connection& connection = writer.connection();
+    sqlite::Connection& connection = writer.connection();
     const Checksums sums = entry.octets ? checksums(*entry.octets) : Checksums{};
     connection.run(
         "INSERT INTO publication(time, operation, way, mode, signer, md5, sha1, octets) "
         "VALUES(?,?,?,?,?,?,?,?)",
         {entry.started, std::string_view(entry.operation), to_text(entry.way),
          static_cast<std::int64_t>(entry.mode), std::string_view(entry.signer), std::string_view(sums.md5),
-         std::string_view(sums.sha1), or_null(entry.octets)});
+         std::string_view(sums.sha1), sqlite::or_null(entry.octets)});
     const std::int64_t publication = connection.last_id();
     writer.set_parameter("ClusterSecurityMode", entry.mode == Mode::Mixed ? "1" : "0");
     store_tokens(connection, entry.tokens);
@@ -80,8 +80,8 @@ std::int64_t record(Writer& writer, const JournalEntry& entry) {
 
 // The database as it is after ENTRY: one transaction, the journal's end included.
 std::int64_t complete(Writer& writer, const JournalEntry& entry) {
-    Connection& connection = writer.connection();
-    Transaction transaction(connection);
+    sqlite::Connection& connection = writer.connection();
+    sqlite::Transaction transaction(connection);
     // A file that is taken from one node of several is no news for the cluster.
     const bool everywhere = entry.octets || static_cast<std::int64_t>(entry.before.size()) ==
                                                 connection.integer("SELECT count(*) FROM node");
@@ -100,7 +100,7 @@ std::int64_t complete(Writer& writer, const JournalEntry& entry) {
 }
 
 void undo(Writer& writer, const JournalEntry& entry, const std::string& reason) {
-    Transaction transaction(writer.connection());
+    sqlite::Transaction transaction(writer.connection());
     append_audit(writer, "undone",
                  {{"operation", entry.operation}, {"reason", reason}, {"to", sha1_of(entry.octets)}});
     clear_journal(writer);
@@ -169,7 +169,7 @@ std::int64_t adopt(Writer& writer, const Bytes& octets) {
             std::ranges::find(tokens, sast::Certificate::decode(*record.certificate())) != tokens.end())
             entry.way = Way::Tokens;
     }
-    Transaction transaction(writer.connection());
+    sqlite::Transaction transaction(writer.connection());
     const std::int64_t publication = record(writer, entry);
     append_audit(writer, "adopted",
                  {{"mode", std::string(to_text(entry.mode))},

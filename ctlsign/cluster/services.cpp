@@ -3,7 +3,7 @@
 
 #include <ctlsign/cluster/audit.hpp>
 #include <ctlsign/cluster/services.hpp>
-#include <ctlsign/cluster/sqlite.hpp>
+#include <ctlsign/files/sqlite.hpp>
 
 namespace ctlsign::cluster {
 
@@ -12,7 +12,7 @@ namespace {
 constexpr std::array<std::string_view, 8> kServices{"CAPF",       "TVS",       "TFTP",       "CallManager",
                                                     "CTIManager", "DRF Local", "DRF Master", "Tomcat"};
 
-void add(Connection& connection, Service service, std::int64_t node, std::string_view reason) {
+void add(sqlite::Connection& connection, Service service, std::int64_t node, std::string_view reason) {
     connection.run("INSERT OR REPLACE INTO restart(service, node, reason) VALUES(?, ?, ?)",
                    {static_cast<std::int64_t>(service), node, reason});
 }
@@ -47,7 +47,7 @@ std::string_view to_text(Service service) noexcept {
 
 void add_restarts_of_ctl(Writer& writer, std::string_view reason) {
     std::vector<std::pair<std::int64_t, Role>> nodes;
-    Statement row = writer.connection().query("SELECT id, role FROM node");
+    sqlite::Statement row = writer.connection().query("SELECT id, role FROM node");
     while (row.step()) nodes.emplace_back(row.integer(0), static_cast<Role>(row.integer(1)));
     for (const auto& [node, role] : nodes) {
         if (role != Role::Ccm) add(writer.connection(), Service::Tftp, node, reason);
@@ -67,7 +67,7 @@ void add_restarts_everywhere(Writer& writer, Service service, std::string_view r
 
 std::vector<Restart> list_restarts(const Database& database) {
     std::vector<Restart> restarts;
-    Statement row = database.connection().query(
+    sqlite::Statement row = database.connection().query(
         "SELECT restart.service, node.name, restart.reason FROM restart JOIN node ON node.id=restart.node "
         "ORDER BY restart.service, node.publisher DESC, node.id");
     while (row.step()) restarts.push_back({static_cast<Service>(row.integer(0)), row.text(1), row.text(2)});
@@ -75,7 +75,7 @@ std::vector<Restart> list_restarts(const Database& database) {
 }
 
 void clear_restarts(Writer& writer) {
-    Transaction transaction(writer.connection());
+    sqlite::Transaction transaction(writer.connection());
     writer.connection().run("DELETE FROM restart");
     append_audit(writer, "restarted", {});
     transaction.commit();

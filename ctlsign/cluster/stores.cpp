@@ -3,8 +3,8 @@
 
 #include <ctlsign/cluster/audit.hpp>
 #include <ctlsign/cluster/services.hpp>
-#include <ctlsign/cluster/sqlite.hpp>
 #include <ctlsign/cluster/stores.hpp>
+#include <ctlsign/files/sqlite.hpp>
 
 namespace ctlsign::cluster {
 
@@ -20,8 +20,8 @@ constexpr std::string_view kInsert =
     "INSERT OR IGNORE INTO certificate(store, node, subject, serial, not_after, der, key, known_since) "
     "VALUES(?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(id), 0) FROM publication))";
 
-bool insert(Connection& connection, Store store, Value node, const sast::Certificate& certificate,
-            Value key) {
+bool insert(sqlite::Connection& connection, Store store, sqlite::Value node,
+            const sast::Certificate& certificate, sqlite::Value key) {
     const std::string subject = certificate.subject_text();
     const std::string serial = to_hex(certificate.serial());
     connection.run(kInsert,
@@ -42,15 +42,15 @@ void append(Writer& writer, std::string_view event, Store store, const sast::Cer
 
 void put_own_certificate(Writer& writer, Store store, const Node& node, const sast::Certificate& certificate,
                          const std::optional<std::string>& key) {
-    Connection& connection = writer.connection();
-    Transaction transaction(connection);
+    sqlite::Connection& connection = writer.connection();
+    sqlite::Transaction transaction(connection);
     // The same one again brings no more than the place of its key.
     connection.run("DELETE FROM certificate WHERE store=? AND node=? AND der<>?",
                    {to_text(store), node.id, certificate.der()});
     const bool replaced = connection.integer("SELECT changes()") > 0;
     connection.run("UPDATE certificate SET key=? WHERE store=? AND node=?",
-                   {or_null(key), to_text(store), node.id});
-    if (insert(connection, store, node.id, certificate, or_null(key))) {
+                   {sqlite::or_null(key), to_text(store), node.id});
+    if (insert(connection, store, node.id, certificate, sqlite::or_null(key))) {
         append(writer, "certificate-imported", store, certificate, node.name);
         for (const auto& [from, to] : kCopies)
             if (from == store) add_trusted_certificate(writer, to, certificate);
@@ -60,7 +60,7 @@ void put_own_certificate(Writer& writer, Store store, const Node& node, const sa
 }
 
 bool add_trusted_certificate(Writer& writer, Store store, const sast::Certificate& certificate) {
-    Transaction transaction(writer.connection());
+    sqlite::Transaction transaction(writer.connection());
     const bool added = insert(writer.connection(), store, {}, certificate, {});
     if (added) append(writer, "certificate-imported", store, certificate, "");
     transaction.commit();
@@ -68,7 +68,7 @@ bool add_trusted_certificate(Writer& writer, Store store, const sast::Certificat
 }
 
 void delete_certificate(Writer& writer, const StoredCertificate& stored) {
-    Transaction transaction(writer.connection());
+    sqlite::Transaction transaction(writer.connection());
     writer.connection().run("DELETE FROM certificate WHERE id=?", {stored.id});
     append(writer, "certificate-deleted", stored.store, stored.certificate, "");
     transaction.commit();

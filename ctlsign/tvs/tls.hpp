@@ -16,6 +16,7 @@ namespace ctlsign::tvs {
 struct TlsIdentity {
     std::vector<sast::Certificate> chain;
     std::shared_ptr<evp_pkey_st> key;
+    bool makes_pss = true;  ///< the key can make RSA-PSS signatures, without which there is no TLS 1.3
 
     /// Certificates and an unencrypted key in one PEM text; NAME is for messages. Throws sast::Errc::NoKey,
     /// NoCertificate, MalformedCertificate.

@@ -10,6 +10,7 @@
 
 #include <ctlsign/tvs/tls_stream.hpp>
 #include <pkcs11/error.hpp>
+#include <pkcs11/free_with.hpp>
 #include <sast/error.hpp>
 
 namespace ctlsign::tvs {
@@ -17,17 +18,18 @@ namespace ctlsign::tvs {
 namespace {
 
 std::string openssl_problem() {
-    const unsigned long code = ERR_get_error();
-    ERR_clear_error();
+    const char* data = nullptr;
+    int flags = 0;
+    const unsigned long code = ERR_get_error_all(nullptr, nullptr, nullptr, &data, &flags);
     if (code == 0) return "the connection was cut";
     const char* reason = ERR_reason_error_string(code);
-    return reason == nullptr ? "OpenSSL says no reason" : reason;
+    std::string problem = reason == nullptr ? "OpenSSL says no reason" : reason;
+    if ((flags & ERR_TXT_STRING) != 0 && *data != '\0') problem += std::string(": ") + data;
+    ERR_clear_error();
+    return problem;
 }
 
-struct FreeX509 {
-    void operator()(X509* certificate) const noexcept { X509_free(certificate); }
-};
-using X509Ptr = std::unique_ptr<X509, FreeX509>;
+using X509Ptr = std::unique_ptr<X509, FreeWith<X509_free>>;
 
 X509Ptr to_x509(const sast::Certificate& certificate) {
     const unsigned char* at = certificate.der().data();
@@ -52,6 +54,11 @@ void use_identity(SSL_CTX* context, const TlsIdentity& identity) {
     }
     if (SSL_CTX_use_PrivateKey(context, identity.key.get()) != 1 || SSL_CTX_check_private_key(context) != 1)
         refuse(sast::Errc::KeyMismatch, own, "");
+    if (!identity.makes_pss &&
+        (SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION) != 1 ||
+         SSL_CTX_set1_sigalgs_list(context, "RSA+SHA256:RSA+SHA384:RSA+SHA512:RSA+SHA1") != 1)) {
+        refuse(sast::Errc::UnsupportedKey, own, "");
+    }
 }
 
 SSL_CTX* make_context(const SSL_METHOD* method, const TlsPolicy& policy) {

@@ -107,7 +107,7 @@ def serve(tmp_path, keys):
         listening = [word for address in listen for word in ("--listen", address)]
         if "--ctl" not in options:
             options = ["--ctl", KRAKOW / "CTLFile-tokens.tlv", *options]
-        server = Server(folder, "--key", keys / key, *listening, *options)
+        server = Server(folder, "--key", key if str(key).startswith("pkcs11:") else keys / key, *listening, *options)
         servers.append(server)
         return server
 
@@ -481,30 +481,42 @@ def test_the_unit_needs_no_privilege():
 # --- a key on a token -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif("asan" in os.environ["CTLSIGN_BUILD"], reason="SoftHSM2 is not instrumented")
-def test_the_key_on_a_token(ctlsign, tmp_path, keys):
+@pytest.fixture
+def token(ctlsign, tmp_path, keys, monkeypatch):
+    """Plugs and pulls the token that holds the server's key."""
     env = {"CTLSIGN_VIRTUAL_TOKENS": str(tmp_path / "virtual")}
     openssl("rsa", "-in", keys / "tvs.pem", "-out", tmp_path / "key.pem")
     ctlsign("virtual", "create", "TVS", "--profile", "plain-softhsm", "--key", tmp_path / "key.pem", "--certificate", keys / "tvs.pem", env=env)
     env |= json.loads(ctlsign("virtual", "env", "--json", env=env).out)
-    log = open(tmp_path / "log", "wb")
-    process = subprocess.Popen([PROGRAM, "tvs", "serve", "--key", "pkcs11:token=TVS", "--ctl", KRAKOW / "CTLFile-tokens.tlv",
-                                "--listen", "127.0.0.1:0", "--pin-source", f"file:{tmp_path}/virtual/tokens/TVS/user-pin"],
-                               env=os.environ | env, stdout=subprocess.PIPE, stderr=log, text=True)
-    try:
-        line = process.stdout.readline()
-        assert line, (tmp_path / "log").read_text()
-        port = int(line.rsplit(":", 1)[1])
-        for _ in range(3):
-            assert ask(port, captured_request()) == message(4, UNKNOWN)
-        with connect(port) as connection:
-            assert connection.getpeercert(binary_form=True) == der(keys / "tvs.pem")
-        process.terminate()
-        assert process.wait(timeout=60) == 0
-    finally:
-        process.kill()
-        process.communicate()
-        log.close()
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    return lambda verb: ctlsign("virtual", verb, "TVS", env=env)
+
+
+def test_the_key_on_a_token(serve, token, tmp_path, keys):
+    """It outlives a pull: handshakes fail meanwhile, the service does not."""
+    server = serve("--pin-source", f"file:{tmp_path}/virtual/tokens/TVS/user-pin", key="pkcs11:token=TVS")
+    with connect(server.port) as connection:
+        assert connection.getpeercert(binary_form=True) == der(keys / "tvs.pem")
+    for _ in range(2):
+        assert ask(server.port, captured_request()) == message(4, UNKNOWN)
+        token("unplug")
+        with pytest.raises((ssl.SSLError, OSError)):
+            ask(server.port, captured_request())
+        server.wait_for("handshake failed: .* is gone")
+        token("plug")
+    assert ask(server.port, captured_request()) == message(4, UNKNOWN)
+    # A reload opens the token again; without it, what was loaded before goes on.
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for("serving 0 certificates of the database", 2)
+    assert ask(server.port, captured_request()) == message(4, UNKNOWN)
+    token("unplug")
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for("going on with what was loaded before")
+    token("plug")
+    assert ask(server.port, captured_request()) == message(4, UNKNOWN)
+    server.stop()
+    assert (tmp_path / "virtual/tokens/TVS/user-pin").read_text().strip() not in server.text()
 
 
 # --- query ----------------------------------------------------------------------------------------------------

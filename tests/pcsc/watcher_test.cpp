@@ -19,6 +19,7 @@ using namespace std::chrono_literals;
 using pkcs11::ReaderEvents;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
 
 constexpr const char* kStem = "krakow/tokens/SAST-ADN008580ef";
 
@@ -64,9 +65,9 @@ TEST_F(CardWatcher, TwoCards) {
     a_.insert(0);
     b_.insert(1);
     const pkcs11::Watcher watcher({module_}, log_.callback());
-    const auto both = log_.take(2);
+    EXPECT_THAT(log_.take(2), UnorderedElementsAre("+08090a0b0c0d0e01", "+08090a0b0c0d0e02"));
     b_.pull();
-    EXPECT_THAT(log_.take(1), ElementsAre('-' + both.at(1).substr(1)));
+    EXPECT_THAT(log_.take(1), ElementsAre("-08090a0b0c0d0e02"));
 }
 
 bool wait_for(ReaderEvents& readers, const std::function<bool()>& condition) {

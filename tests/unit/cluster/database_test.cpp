@@ -5,9 +5,9 @@
 #include <ctlsign/cluster/audit.hpp>
 #include <ctlsign/cluster/database.hpp>
 #include <ctlsign/cluster/nodes.hpp>
-#include <ctlsign/cluster/sqlite.hpp>
 #include <ctlsign/cluster/stores.hpp>
 #include <ctlsign/error.hpp>
+#include <ctlsign/files/sqlite.hpp>
 #include <tests/support/cluster_state.hpp>
 #include <tests/support/temporary_folder.hpp>
 
@@ -49,7 +49,7 @@ TEST_F(DatabaseTest, AnotherFileIsNoCluster) {
     EXPECT_EQ(code_of([&] { Database::create(path_, "again", Release::parse("10.5(1)").value()); }),
               std::errc::file_exists);
     const std::string other = path_ + ".other";
-    Connection(other, Connection::Access::Create).execute("CREATE TABLE something(id)");
+    sqlite::Connection(other, sqlite::Connection::Access::Create, "").execute("CREATE TABLE something(id)");
     EXPECT_EQ(code_of([&] { Database::open(other); }), Errc::Malformed);
     std::ofstream(path_ + ".text") << std::string(5000, 'x');
     EXPECT_EQ(code_of([&] { Database::open(path_ + ".text"); }), Errc::Malformed);
@@ -61,7 +61,7 @@ TEST_F(DatabaseTest, AnotherFileIsNoCluster) {
 TEST_F(DatabaseTest, WhatIsNotCommittedIsUndone) {
     Writer writer(database_, "test", kNow);
     {
-        const Transaction transaction(database_.connection());
+        const sqlite::Transaction transaction(database_.connection());
         writer.set_parameter("ClusterSecurityMode", "1");
     }
     EXPECT_EQ(database_.load().mode, Mode::NonSecure);

@@ -6,10 +6,10 @@
 #include <new>
 #include <type_traits>
 
-#include <ctlsign/cluster/sqlite.hpp>
 #include <ctlsign/error.hpp>
+#include <ctlsign/files/sqlite.hpp>
 
-namespace ctlsign::cluster {
+namespace ctlsign::sqlite {
 
 namespace {
 
@@ -91,12 +91,16 @@ Statement::~Statement() {
 bool Statement::step() {
     const int result = sqlite3_step(statement_);
     if (result == SQLITE_ROW) return true;
-    if (result != SQLITE_DONE) fail(database_, "using the cluster's database");
+    if (result != SQLITE_DONE) fail(database_, "using the database");
     return false;
 }
 
 bool Statement::is_null(int column) const noexcept {
     return sqlite3_column_type(statement_, column) == SQLITE_NULL;
+}
+
+bool Statement::is_integer(int column) const noexcept {
+    return sqlite3_column_type(statement_, column) == SQLITE_INTEGER;
 }
 
 std::int64_t Statement::integer(int column) const noexcept {
@@ -125,19 +129,20 @@ std::optional<Bytes> Statement::find_blob(int column) const {
     return blob(column);
 }
 
-Connection::Connection(const std::string& path, Access access) {
-    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
+Connection::Connection(const std::string& path, Access access, std::string_view advice) {
+    const int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
+                      (access == Access::Read ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
                       (access == Access::Create ? SQLITE_OPEN_CREATE : 0);
     if (sqlite3_open_v2(path.c_str(), &database_, flags, nullptr) != SQLITE_OK) {
         const std::error_code code =
             code_of(sqlite3_extended_errcode(database_), sqlite3_system_errno(database_));
         sqlite3_close(database_);
-        throw Error(code, "open", path, "make it with: ctlsign cluster init");
+        throw Error(code, "open", path, advice);
     }
     sqlite3_busy_timeout(database_, 5000);
 }
 
-Connection::Connection(ByteView image) : Connection(":memory:", Access::Create) {
+Connection::Connection(ByteView image) : Connection(":memory:", Access::Create, "") {
     take_image("main", image);
 }
 
@@ -176,13 +181,18 @@ void Connection::attach(const std::string& name, ByteView image) {
 
 void Connection::execute(const std::string& script) {
     if (sqlite3_exec(database_, script.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
-        fail(database_, "using the cluster's database");
+        fail(database_, "using the database");
+}
+
+bool Connection::has_columns(std::string_view table, std::initializer_list<std::string_view> columns) {
+    return std::ranges::all_of(columns, [&](std::string_view column) {
+        return integer("SELECT count(*) FROM pragma_table_info(?) WHERE name=?", {table, column}) == 1;
+    });
 }
 
 std::int64_t Connection::integer(std::string_view sql, std::initializer_list<Value> values) {
     Statement statement = query(sql, values);
-    if (!statement.step())
-        throw Error(Errc::Malformed, "reading the cluster's database", "", "a row is missing");
+    if (!statement.step()) throw Error(Errc::Malformed, "reading the database", "", "a row is missing");
     return statement.integer(0);
 }
 
@@ -214,4 +224,4 @@ void Transaction::commit() {
     open_ = false;
 }
 
-}  // namespace ctlsign::cluster
+}  // namespace ctlsign::sqlite

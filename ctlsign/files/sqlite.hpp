@@ -12,7 +12,7 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
-namespace ctlsign::cluster {
+namespace ctlsign::sqlite {
 
 /// What a parameter of a statement may be; monostate is NULL. Views must outlive the statement's first step.
 using Value = std::variant<std::monostate, std::int64_t, std::string_view, ByteView>;
@@ -37,9 +37,10 @@ class Statement {
     Bytes blob(int column) const;
     std::optional<std::string> find_text(int column) const;  ///< nothing for NULL
     std::optional<Bytes> find_blob(int column) const;        ///< nothing for NULL
+    bool is_null(int column) const noexcept;
+    bool is_integer(int column) const noexcept;
 
   private:
-    bool is_null(int column) const noexcept;
     sqlite3* database_;
     sqlite3_stmt* statement_ = nullptr;
 };
@@ -47,8 +48,9 @@ class Statement {
 /// One open SQLite database. Its errors carry the system's codes, Errc::InUse, or Errc::Malformed.
 class Connection {
   public:
-    enum class Access { Open, Create };
-    Connection(const std::string& path, Access access);
+    enum class Access { Read, Open, Create };
+    /// ADVICE is told when the file cannot be opened.
+    Connection(const std::string& path, Access access, std::string_view advice);
     /// A copy of a file's octets, in memory alone.
     explicit Connection(ByteView image);
     Connection(const Connection&) = delete;
@@ -62,6 +64,8 @@ class Connection {
     }
     /// A statement without rows.
     void run(std::string_view sql, std::initializer_list<Value> values = {}) { query(sql, values).step(); }
+    /// Whether TABLE is there, with these COLUMNS: of a file that others have made.
+    bool has_columns(std::string_view table, std::initializer_list<std::string_view> columns);
     /// The integer of the first row and column. Throws Errc::Malformed when there is none.
     std::int64_t integer(std::string_view sql, std::initializer_list<Value> values = {});
     std::int64_t last_id() const noexcept;
@@ -90,4 +94,4 @@ class Transaction {
     bool outer_, open_ = true;
 };
 
-}  // namespace ctlsign::cluster
+}  // namespace ctlsign::sqlite
