@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -242,3 +243,11 @@ def test_the_engine_of_libp11(virtual_tokens, tmp_path):
     virtual_tokens.fault("on C_SignInit unplug A")
     run(virtual_tokens, *command, code=1, env=env)
     assert not (tmp_path / "signature").exists() or not (tmp_path / "signature").read_bytes()
+
+
+def test_a_module_that_is_not_installed(tmp_path):
+    """softhsm::Errc::NoVirtualModule."""
+    (tmp_path / "bin").mkdir()
+    alone = shutil.copy(os.environ["CTLSIGN_PROGRAM"], tmp_path / "bin" / "ctlsign")
+    done = subprocess.run([alone, "virtual", "env"], env={"CTLSIGN_VIRTUAL_TOKENS": str(tmp_path)}, capture_output=True, text=True, check=False)
+    assert done.returncode == 6 and "install it beside this program" in done.stderr

@@ -1,13 +1,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <iterator>
+#include <new>
 
 #include <pkcs11/digest.hpp>
 #include <sast/error.hpp>
 #include <sast/public_key.hpp>
+#include <softhsm-profiles/child.hpp>
 #include <softhsm-profiles/error.hpp>
 #include <softhsm-profiles/provision.hpp>
 #include <softhsm-profiles/softhsm_module.hpp>
@@ -51,6 +56,22 @@ class Opened {
     CK_SESSION_HANDLE session = 0;
     CK_OBJECT_HANDLE private_key = 0;
 };
+
+TEST(Child, OneThatDiesIsSaid) {
+    for (const std::function<Bytes()>& work :
+         {std::function<Bytes()>([]() -> Bytes { _exit(3); }), std::function<Bytes()>([]() -> Bytes {
+              raise(SIGKILL);
+              return {};
+          }),
+          std::function<Bytes()>([]() -> Bytes { throw std::bad_alloc(); })}) {
+        try {
+            run_in_child(work);
+            FAIL();
+        } catch (const Error& e) {
+            EXPECT_EQ(e.code(), Errc::ProvisioningDied) << e.what();
+        }
+    }
+}
 
 TEST(Provision, AnImportedKeySignsTheGoldenFiles) {
     struct Row {

@@ -50,6 +50,20 @@ TEST_F(Login, ARejectedPinIsNotSentAgain) {
     EXPECT_EQ(wrong_.asked, 2);
 }
 
+TEST_F(Login, ASignatureOfAnotherLengthIsNone) {
+    auto session = pkcs11::Session::open(token_);
+    TokenLogin(token_, right_, {}).log_in(session);
+    const auto key = session.find_objects(
+        pkcs11::Template().with<pkcs11::attribute::Class>(pkcs11::ObjectClass::PrivateKey));
+    try {
+        session.sign(pkcs11::Mechanism::Sha1RsaPkcs, key.at(0), as_bytes("x"), 256);
+        FAIL() << "the key has 1024 bits";
+    } catch (const Error& e) {
+        EXPECT_EQ(e.code(), pkcs11::Errc::WrongLength);
+        EXPECT_THAT(e.what(), ::testing::HasSubstr("128 octets instead of 256"));
+    }
+}
+
 TEST_F(Login, WhoTriesAgainAfterARefusalIsAskedAgain) {
     EXPECT_EQ(log_in(wrong_), Recovery::pin_wrong);
     auto session = pkcs11::Session::open(token_);

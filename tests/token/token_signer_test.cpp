@@ -187,6 +187,22 @@ TEST(Identity, ACertificateFromAFileStandsIn) {
     EXPECT_EQ(signer.sign(Digest::Sha1, golden.message), golden.signature);
 }
 
+TEST(Identity, SeveralKeysAreAskedAbout) {
+    SoftTokens tokens;
+    const auto profile = softhsm::load_profile("plain-softhsm");
+    std::vector<softhsm::Key> keys(2);
+    for (const auto& [key, stem] : {std::pair(&keys[0], kFirst), std::pair(&keys[1], kSecond)}) {
+        key->pem = testing::read_text(std::string(stem) + ".key");
+        key->certificate = testing::load_certificate(std::string(stem) + ".pem");
+    }
+    const auto made = softhsm::provision_token(tokens.folder().path(), "A", profile, keys);
+    setenv("SOFTHSM2_CONF", made.configuration.c_str(), 1);
+    const auto module = tokens.open();
+    const auto token = module->tokens().at(0);
+    EXPECT_EQ(code_of([&] { choose_identity(token, std::nullopt, std::nullopt); }), Errc::SeveralKeys);
+    EXPECT_EQ(choose_identity(token, std::nullopt, keys[1].certificate).certificate, *keys[1].certificate);
+}
+
 TEST(Identity, OtherKeySizesAreRefusedBeforeAPin) {
     SoftTokens tokens;
     const auto profile = softhsm::load_profile("plain-softhsm");
