@@ -11,9 +11,16 @@ namespace ctlsign::cli {
 /// What the command line asks for: set while it is parsed, run afterwards.
 using Action = std::function<ExitCode()>;
 
+/// The program that this is: "ctlsign", or "ctlsign-virtual-token". Its commands are in the source file of
+/// that name.
+extern const char* const kProgram;
+
 /// A subcommand with one line of description and one example, the two parts of its --help and manual page.
 CLI::App& add_command(CLI::App& parent, const std::string& name, const std::string& description,
                       const std::string& example);
+
+/// How COMMAND is called: "ctlsign config sign".
+std::string command_line(const CLI::App& command);
 
 /// --json, where a command reports.
 enum class Format { AsText, AsJson };

@@ -41,15 +41,15 @@ bool takes_paths(const CommandInfo& command) {
 std::string bash(const CommandInfo& program) {
     const auto commands = flatten(program);
     std::string text = fmt::format(
-        "# Completion of ctlsign for bash.\n"
-        "_ctlsign() {{\n"
-        "    local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}} at=ctlsign i\n"
+        "# Completion of {0} for bash.\n"
+        "_{0}() {{\n"
+        "    local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}} at={0} i\n"
         "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
-        "        case $at/${{COMP_WORDS[i]}} in {}) at=$at/${{COMP_WORDS[i]}} ;; esac\n"
+        "        case $at/${{COMP_WORDS[i]}} in {1}) at=$at/${{COMP_WORDS[i]}} ;; esac\n"
         "    done\n"
         "    compopt -o default\n"
         "    case $at:$prev in\n",
-        known_paths(commands));
+        kProgram, known_paths(commands));
     const auto out = std::back_inserter(text);
     for (const CommandInfo* command : commands) {
         for (const auto& option : command->options) {
@@ -67,7 +67,7 @@ std::string bash(const CommandInfo& program) {
                        join(command->path, "/"), takes_paths(*command) ? "-f " : "",
                        join(names_of(*command), " "));
     }
-    text += "    esac\n}\ncomplete -F _ctlsign ctlsign\n";
+    fmt::format_to(out, "    esac\n}}\ncomplete -F _{0} {0}\n", kProgram);
     return text;
 }
 
@@ -111,17 +111,17 @@ void zsh_command(std::string& text, const CommandInfo& command) {
 std::string zsh(const CommandInfo& program) {
     const auto commands = flatten(program);
     std::string text = fmt::format(
-        "#compdef ctlsign\n"
-        "_ctlsign() {{\n"
-        "    local at=ctlsign i\n"
+        "#compdef {0}\n"
+        "_{0}() {{\n"
+        "    local at={0} i\n"
         "    local -a commands\n"
         "    for ((i = 2; i < CURRENT; i++)); do\n"
-        "        case $at/$words[i] in ({}) at=$at/$words[i] ;; esac\n"
+        "        case $at/$words[i] in ({1}) at=$at/$words[i] ;; esac\n"
         "    done\n"
         "    case $at in\n",
-        known_paths(commands));
+        kProgram, known_paths(commands));
     for (const CommandInfo* command : commands) zsh_command(text, *command);
-    text += "    esac\n}\n_ctlsign \"$@\"\n";
+    fmt::format_to(std::back_inserter(text), "    esac\n}}\n_{} \"$@\"\n", kProgram);
     return text;
 }
 
@@ -129,8 +129,9 @@ std::string zsh(const CommandInfo& program) {
 
 void add_completion(CLI::App& program, Action& action) {
     const auto shell = std::make_shared<std::string>();
-    CLI::App& command = add_command(program, "completion", "Print shell completion",
-                                    "ctlsign completion bash > /etc/bash_completion.d/ctlsign");
+    CLI::App& command =
+        add_command(program, "completion", "Print shell completion",
+                    fmt::format("{0} completion bash > /etc/bash_completion.d/{0}", kProgram));
     command.group("");
     command.add_option("SHELL", *shell, "bash or zsh")->required();
     command.callback([&program, &action, shell] {

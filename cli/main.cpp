@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <csignal>
 #include <exception>
@@ -37,12 +38,15 @@ int report(ExitCode code, std::string_view line) {
 }
 
 int run(int argc, char** argv) {
+    // Whatever the caller's mask: nothing that is made here can be changed by everybody.
+    umask(umask(0) | S_IWOTH);
     // A module's server process that dies, or a reader of our output, costs an error and not the program.
     std::signal(SIGPIPE, SIG_IGN);
-    CLI::App program("", "ctlsign");
+    CLI::App program("", kProgram);
     Action action;
     program.set_help_flag("-h,--help", "Print this help");
-    program.set_version_flag("--version", "ctlsign " CTLSIGN_VERSION, "Print the version");
+    const std::string version = fmt::format("{} {}", kProgram, CTLSIGN_VERSION);
+    program.set_version_flag("--version", version, "Print the version");
     program.require_subcommand(1);
     program.get_formatter()->label("TEXT", "");
     program.get_formatter()->label("REQUIRED", "(required)");
@@ -55,7 +59,7 @@ int run(int argc, char** argv) {
         print(help);
         return 0;
     } catch (const CLI::CallForVersion&) {
-        print("ctlsign " CTLSIGN_VERSION "\n");
+        print(version + '\n');
         return 0;
     } catch (const CLI::ParseError& error) {
         return report(ExitCode::Usage, usage_line(program, error));

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include <cli/command.hpp>
 #include <cli/exit_code.hpp>
 #include <cli/terminal.hpp>
 #include <pkcs11/error.hpp>
@@ -36,7 +37,7 @@ bool colours(int descriptor) noexcept {
 
 void print_line(std::string_view colour, std::string_view word, std::string_view line) {
     const bool coloured_word = !colour.empty() && colours(STDERR_FILENO);
-    std::string text = "ctlsign: ";
+    std::string text = fmt::format("{}: ", kProgram);
     if (coloured_word) text += colour;
     text += word;
     if (coloured_word) text += "\033[0m";

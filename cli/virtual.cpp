@@ -136,7 +136,7 @@ ExitCode print_environment(Format format) {
 void add_create(CLI::App& parent, Action& action) {
     const auto options = std::make_shared<CreateOptions>();
     CLI::App& command = add_command(parent, "create", "Make a virtual token and plug it in",
-                                    "ctlsign virtual create sast-1 --profile etoken-pro-64k");
+                                    command_line(parent) + " create sast-1 --profile etoken-pro-64k");
     command.add_option("NAME", options->name, "Its name; its label too, unless the profile says another")
         ->required();
     command
@@ -157,15 +157,15 @@ void add_create(CLI::App& parent, Action& action) {
 
 void add_plugging(CLI::App& parent, Action& action) {
     const auto options = std::make_shared<PlugOptions>();
-    CLI::App& in =
-        add_command(parent, "plug", "Plug a virtual token in", "ctlsign virtual plug sast-1 --reader 1");
+    CLI::App& in = add_command(parent, "plug", "Plug a virtual token in",
+                               command_line(parent) + " plug sast-1 --reader 1");
     in.add_option("NAME", options->name, "Its name")->required();
     in.add_option("--reader", options->reader, "Into which reader; default: the first that is empty")
         ->type_name("N");
     add_json_flag(in, options->format);
     in.callback([&action, options] { action = [options] { return plug(*options); }; });
     CLI::App& out =
-        add_command(parent, "unplug", "Pull a virtual token out", "ctlsign virtual unplug sast-1");
+        add_command(parent, "unplug", "Pull a virtual token out", command_line(parent) + " unplug sast-1");
     out.add_option("NAME", options->name, "Its name")->required();
     add_json_flag(out, options->format);
     out.callback([&action, options] { action = [options] { return unplug(*options); }; });
@@ -175,7 +175,7 @@ void add_faults(CLI::App& parent, Action& action) {
     const auto line = std::make_shared<std::string>();
     CLI::App& command =
         add_command(parent, "fault", "Add a line to the script of faults that programs will meet",
-                    "ctlsign virtual fault 'on C_Sign #3 return CKR_DEVICE_ERROR'");
+                    command_line(parent) + " fault 'on C_Sign #3 return CKR_DEVICE_ERROR'");
     command
         .add_option("FAULT", *line,
                     "on FUNCTION [#N] return CKR_...|delay 2s|crash|hang|corrupt|unplug NAME; "
@@ -196,12 +196,13 @@ void add_report(CLI::App& command, Action& action, Report report) {
 
 void add_virtual_commands(CLI::App& command, Action& action) {
     add_create(command, action);
-    add_report(add_command(command, "list", "List the virtual tokens", "ctlsign virtual list"), action, list);
+    add_report(add_command(command, "list", "List the virtual tokens", command_line(command) + " list"),
+               action, list);
     add_plugging(command, action);
     add_faults(command, action);
     add_virtual_learn(command, action);
     add_report(add_command(command, "env", "Print the variables that show the tokens to a PKCS#11 program",
-                           "eval \"$(ctlsign virtual env)\""),
+                           fmt::format("eval \"$({} env)\"", command_line(command))),
                action, print_environment);
 }
 

@@ -47,7 +47,7 @@ void add_virtual_learn(CLI::App& parent, Action& action) {
     const auto options = std::make_shared<Options>();
     CLI::App& command = add_command(
         parent, "learn", "Write a profile from a real token: how its kind behaves, nothing of who it is",
-        "ctlsign virtual learn SAST-ADN008580ef -o etoken.toml --pin-source prompt");
+        command_line(parent) + " learn SAST-ADN008580ef -o etoken.toml --pin-source prompt");
     command.add_option("TOKEN", options->name, "PKCS#11 URI, label or serial number")->required();
     command.add_option("-o,--output", options->output, "Profile to write")->type_name("PROFILE")->required();
     add_token_options(command, options->token);

@@ -6,7 +6,7 @@ In a test:             def test_signing(virtual_tokens):
                            subprocess.run(["pkcs11-tool", "--module", virtual_tokens.module, ...])
                            token.unplug()
 
-CTLSIGN_PROGRAM names the program, where it is not on the path. Needs Python 3.9, pytest, and nothing else.
+Runs ctlsign-virtual-token, or `$CTLSIGN_PROGRAM virtual` where that names ctlsign. Needs Python 3.9, pytest, and nothing else.
 """
 
 import json
@@ -49,7 +49,8 @@ class VirtualTokens:
 
     def __init__(self, folder):
         self.folder = Path(folder)
-        self._program = os.environ.get("CTLSIGN_PROGRAM", "ctlsign")
+        program = os.environ.get("CTLSIGN_PROGRAM")
+        self._command = [program, "virtual"] if program else ["ctlsign-virtual-token"]
         self._variables = {"CTLSIGN_VIRTUAL_TOKENS": str(folder)}
         self._variables = json.loads(self.run("env", "--json"))
         self.module = self._variables["CTLSIGN_MODULE"]
@@ -60,8 +61,8 @@ class VirtualTokens:
         return os.environ | self._variables
 
     def run(self, *arguments):
-        """`ctlsign virtual ARGUMENTS`; returns its output and raises CalledProcessError with its message."""
-        command = [self._program, "virtual", *map(str, arguments)]
+        """`ctlsign-virtual-token ARGUMENTS`; returns its output and raises CalledProcessError with its message."""
+        command = [*self._command, *map(str, arguments)]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise subprocess.CalledProcessError(done.returncode, command, done.stdout, done.stderr)
