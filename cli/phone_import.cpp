@@ -32,7 +32,7 @@ ExitCode run(const Options& options) {
     phone::Inventory all = load_existing(options.phones);
     const std::size_t before = all.phones().size();
     all.merge(fresh);
-    store_file(options.phones, as_bytes(all.encode()));
+    store_file(options.phones, as_bytes(all.encode()), Readers::OwnerAlone);
     const std::size_t added = all.phones().size() - before;
     if (options.format == Format::AsJson) {
         print_json({{"file", options.phones},

@@ -20,7 +20,8 @@ namespace {
 }
 }  // namespace
 
-void make_private_folder(const fs::path& folder) {
+void make_private_folder(const fs::path& path) {
+    const fs::path folder = path.has_filename() ? path : path.parent_path();  // "folder/"
     std::error_code code;
     if (folder.has_parent_path()) fs::create_directories(folder.parent_path(), code);
     if (mkdir(folder.c_str(), S_IRWXU) != 0 && errno != EEXIST) fail("making the folder", folder);

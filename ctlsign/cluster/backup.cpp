@@ -170,7 +170,7 @@ void Backup::restore_as(const std::string& path) const {
     copy.connection().execute("DROP TABLE IF EXISTS sealed_key; VACUUM");
     Writer writer(copy, "cluster restore", std::chrono::milliseconds(0));
     append_audit(writer, "restored", {{"backup", path_}});
-    store_file(path, copy.connection().image());
+    store_file(path, copy.connection().image(), Readers::OwnerAlone);
 }
 
 void Backup::restore_into(Writer& writer) const {

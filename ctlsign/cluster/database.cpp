@@ -1,10 +1,10 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
 #include <thread>
 
 #include <ctlsign/cluster/database.hpp>
@@ -41,11 +41,16 @@ Database::Database(Database&&) noexcept = default;
 Database::~Database() = default;
 
 Database Database::create(const std::string& path, std::string_view name, const Release& release) {
-    if (std::filesystem::exists(path)) {
-        throw Error(std::make_error_code(std::errc::file_exists), "cluster init", path,
-                    "a cluster is made once: choose another file with --cluster");
+    // For its owner alone; what SQLite and Writer put beside it has its mode.
+    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    if (file < 0) {
+        const int error = errno;
+        throw Error(std::error_code(error, std::system_category()), "cluster init", path,
+                    error == EEXIST ? "a cluster is made once: choose another file with --cluster"
+                                    : "choose a folder that can be written");
     }
-    auto connection = std::make_unique<sqlite::Connection>(path, sqlite::Connection::Access::Create, kAdvice);
+    ::close(file);
+    auto connection = std::make_unique<sqlite::Connection>(path, sqlite::Connection::Access::Open, kAdvice);
     prepare(*connection);
     sqlite::Transaction transaction(*connection);
     migrate(*connection, 0);
@@ -92,9 +97,12 @@ Writer::Writer(Database& database, std::string_view command, std::chrono::millis
     : database_(database) {
     // Beside the database: SQLite's own locks are lost when any descriptor of the database is closed.
     const std::string path = database.path() + ".lock";
-    lock_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    lock_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (lock_ < 0)
         throw Error(std::error_code(errno, std::system_category()), "open", path, "check its permissions");
+    // Whoever may change the database may wait for it. Only the lock's owner can say so.
+    struct stat status {};
+    if (::stat(database.path().c_str(), &status) == 0) (void)::fchmod(lock_, status.st_mode & 0666U);
     const auto deadline = std::chrono::steady_clock::now() + patience;
     while (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
         const int error = errno;

@@ -84,9 +84,9 @@ std::filesystem::path follow_links(const std::string& path) {
 }
 
 // The unnamed file, locked; -1 where the system has none, or no way to name it later.
-int open_unnamed(int folder, const std::string& path) {
+int open_unnamed(int folder, mode_t mode, const std::string& path) {
     if (::access("/proc/self/fd", X_OK) != 0) return -1;
-    Descriptor file(::openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0666));
+    Descriptor file(::openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode));
     if (file.get() < 0) {
         if (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT || errno == EINVAL) return -1;
         fail(errno, "open", path, "choose a folder that can be written");
@@ -100,11 +100,11 @@ struct Named {
     Descriptor file;
 };
 
-Named create_named(int folder, const std::string& target, const std::string& path) {
+Named create_named(int folder, const std::string& target, mode_t mode, const std::string& path) {
     for (int number = 0; number < kPrivateNames; ++number) {
         std::string name = private_name(target, number);
         Descriptor file(
-            ::openat(folder, name.c_str(), O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0666));
+            ::openat(folder, name.c_str(), O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, mode));
         if (file.get() < 0) {
             if (errno == EEXIST) continue;
             fail(errno, "open", path, "choose a folder that can be written");
@@ -189,14 +189,15 @@ bool same_file(const std::string& a, const std::string& b) noexcept {
     return ::stat(a.c_str(), &first) == 0 && ::stat(b.c_str(), &second) == 0 && same_inode(first, second);
 }
 
-void store_file(const std::string& path, ByteView bytes) {
-    OutputFile::open(path, bytes.size()).store(bytes);
+void store_file(const std::string& path, ByteView bytes, Readers readers) {
+    OutputFile::open(path, bytes.size(), readers).store(bytes);
 }
 
-OutputFile OutputFile::open(const std::string& path, std::size_t size) {
+OutputFile OutputFile::open(const std::string& path, std::size_t size, Readers readers) {
     const std::filesystem::path target = follow_links(path);
     OutputFile output;
     output.path_ = path;
+    output.new_mode_ = readers == Readers::OwnerAlone ? 0600 : 0666;
     output.name_ = target.filename().string();
     if (output.name_.empty() || output.name_ == "." || output.name_ == "..")
         fail(EISDIR, "open", path, "give the path of a file");
@@ -217,9 +218,9 @@ OutputFile OutputFile::open(const std::string& path, std::size_t size) {
         fail(errno, "stat", path, kUnchanged);
     }
 
-    output.temporary_ = open_unnamed(output.folder_, path);
+    output.temporary_ = open_unnamed(output.folder_, output.new_mode_, path);
     if (output.temporary_ < 0) {
-        const Named probe = create_named(output.folder_, output.name_, path);
+        const Named probe = create_named(output.folder_, output.name_, output.new_mode_, path);
         ::unlinkat(output.folder_, probe.name.c_str(), 0);
     } else if (size > 0) {
         const auto reserve = [&] { return ::fallocate(output.temporary_, 0, 0, static_cast<off_t>(size)); };
@@ -235,6 +236,7 @@ OutputFile::OutputFile(OutputFile&& other) noexcept
       temporary_name_(std::exchange(other.temporary_name_, {})),
       folder_(std::exchange(other.folder_, -1)),
       temporary_(std::exchange(other.temporary_, -1)),
+      new_mode_(other.new_mode_),
       mode_(other.mode_),
       owner_(other.owner_),
       group_(other.group_) {}
@@ -248,7 +250,7 @@ OutputFile::~OutputFile() {
 void OutputFile::write(ByteView bytes) {
     for (int number = 0; number < kPrivateNames; ++number) sweep(folder_, private_name(name_, number));
     if (temporary_ < 0) {
-        Named named = create_named(folder_, name_, path_);
+        Named named = create_named(folder_, name_, new_mode_, path_);
         temporary_name_ = std::move(named.name);
         temporary_ = named.file.release();
     }

@@ -22,8 +22,11 @@ LoadedFile load_file(const std::string& path, std::size_t limit);
 /// The same from an open descriptor, which stays open; NAME is for messages.
 LoadedFile load_descriptor(int descriptor, std::string_view name, std::size_t limit);
 
+/// Who may read a file that was not there before; one that was keeps its mode.
+enum class Readers { AsTheUmaskSays, OwnerAlone };
+
 /// Puts BYTES at PATH, whole or not at all, and on the disk before it returns. See OutputFile.
-void store_file(const std::string& path, ByteView bytes);
+void store_file(const std::string& path, ByteView bytes, Readers readers = Readers::AsTheUmaskSays);
 
 /// True when both paths lead to one existing file.
 bool same_file(const std::string& a, const std::string& b) noexcept;
@@ -37,7 +40,8 @@ class OutputFile {
     /// Follows symbolic links to the target, keeps the mode of one that exists, and reserves SIZE octets
     /// where the file system can. Throws the system's code: no folder, not writable, disk full, not a regular
     /// file.
-    static OutputFile open(const std::string& path, std::size_t size);
+    static OutputFile open(const std::string& path, std::size_t size,
+                           Readers readers = Readers::AsTheUmaskSays);
 
     OutputFile(OutputFile&& other) noexcept;
     OutputFile& operator=(OutputFile&&) = delete;
@@ -60,6 +64,7 @@ class OutputFile {
     std::string temporary_name_;  ///< in the folder; empty while it has none
     int folder_ = -1;             ///< descriptor
     int temporary_ = -1;          ///< descriptor; -1 where unnamed files are not supported
+    std::uint32_t new_mode_ = 0;  ///< before the umask
     std::optional<std::uint32_t> mode_;
     std::uint32_t owner_ = 0, group_ = 0;  ///< of the target that exists
 };

@@ -17,6 +17,7 @@
 #include <ctlsign/trustlist/show.hpp>
 #include <ctlsign/tvs/exchange.hpp>
 #include <ctlsign/tvs/phone_answer.hpp>
+#include <pkcs11/private_files.hpp>
 
 namespace ctlsign::simulator {
 
@@ -236,12 +237,13 @@ State State::load(std::string folder) {
 
 void State::store() const {
     const std::filesystem::path root(folder_);
-    std::filesystem::create_directories(root / "lists");
+    make_private_folder(root);
+    make_private_folder(root / "lists");
     for (const auto& entry : lists.entries()) {
         const std::string path = (root / "lists" / (checksum_of(*entry->list) + ".tlv")).string();
         if (!std::filesystem::exists(path)) store_file(path, entry->list->octets());
     }
-    store_file((root / "phones.csv").string(), as_bytes(phones.encode()));
+    store_file((root / "phones.csv").string(), as_bytes(phones.encode()), Readers::OwnerAlone);
 }
 
 Summary start_phones(State& state, const Options& options, const Log& log) {

@@ -471,9 +471,9 @@ def test_many_at_once_lose_no_answer(serve):
 
 
 def test_the_unit_needs_no_privilege():
-    """systemd's own measure of how much a service is exposed: 0 to 10, 2.0 at the most."""
+    """systemd's own measure of how much a service is exposed, 0 to 10: 1.1 is that it serves a network from the host's root."""
     unit = Path(os.environ["CTLSIGN_BUILD"]) / "cli" / "ctlsign-tvs.service"
-    done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=20", unit], capture_output=True,
+    done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=11", unit], capture_output=True,
                           text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
