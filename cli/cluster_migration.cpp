@@ -16,6 +16,7 @@
 #include <ctlsign/cluster/migration.hpp>
 #include <ctlsign/cluster/ssh_session.hpp>
 #include <ctlsign/files/store.hpp>
+#include <ctlsign/limits.hpp>
 #include <pkcs11/digest.hpp>
 
 namespace ctlsign::cli {
@@ -24,7 +25,6 @@ namespace {
 
 constexpr std::string_view kSuffix = ".p12";
 constexpr std::string_view kConsolidated = "consolidated.p12";
-constexpr std::size_t kMaxFile = std::size_t{1} << 20U;  // octets
 
 struct Options {
     ClusterOptions cluster;
@@ -124,7 +124,7 @@ Bytes load_introductions(const Options& options, cluster::Journey& journey) {
     if (std::filesystem::is_regular_file(options.place)) {
         if (std::filesystem::path(options.place).filename() != kConsolidated)
             journey = cluster::Journey::OneWay;
-        return load_file(options.place, kMaxFile).bytes;
+        return load_file(options.place, limits::kIntroductions).bytes;
     }
     const auto octets =
         cluster::open_meeting_place(options.place, options.trust)->load(std::string(kConsolidated));

@@ -6,6 +6,7 @@
 #include <cli/phone.hpp>
 #include <ctlsign/cluster/phones.hpp>
 #include <ctlsign/files/store.hpp>
+#include <ctlsign/limits.hpp>
 #include <ctlsign/trustlist/decode.hpp>
 #include <ctlsign/tvs/certificate_store.hpp>
 #include <ctlsign/tvs/database.hpp>
@@ -15,8 +16,6 @@
 namespace ctlsign::cli {
 
 namespace {
-
-constexpr std::size_t kMaxInventory = std::size_t{1} << 30U;
 
 // Paths in a plan are relative to it.
 std::string beside(const std::string& plan, const std::string& path) {
@@ -56,7 +55,7 @@ void add_inventory_option(CLI::App& command, std::string& path) {
 }
 
 phone::Inventory load_inventory(const std::string& path) {
-    const LoadedFile file = load_file(path, kMaxInventory);
+    const LoadedFile file = load_file(path, limits::kInventory);
     return phone::Inventory::decode(as_text(file.bytes), path);
 }
 

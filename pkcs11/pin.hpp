@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include <pkcs11/bytes.hpp>
+#include <pkcs11/limits.hpp>
 
 namespace ctlsign::pkcs11 {
 
@@ -12,7 +13,7 @@ namespace ctlsign::pkcs11 {
 /// where it is empty. It is never copied and cannot be printed.
 class Pin {
   public:
-    static constexpr std::size_t kMaxSize = 255;  ///< octets
+    static constexpr std::size_t kMaxSize = limits::kPin;
 
     Pin() noexcept = default;
     /// Takes TEXT over into protected memory and wipes the caller's octets. Throws std::length_error past

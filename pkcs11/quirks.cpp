@@ -7,6 +7,7 @@
 
 #include <pkcs11/error.hpp>
 #include <pkcs11/file.hpp>
+#include <pkcs11/limits.hpp>
 #include <pkcs11/private_files.hpp>
 #include <pkcs11/quirks.hpp>
 #include <pkcs11/quirks_shipped.hpp>
@@ -18,7 +19,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t kMaxSize = std::size_t{64} * 1024;
 constexpr std::int64_t kLongest = 60'000;  // a token that takes longer has failed
 
 template <typename Value>
@@ -163,7 +163,7 @@ QuirkTable load() {
     auto table = QuirkTable::decode(shipped_quirks(), "the shipped quirks");
     const auto add = [&](const std::string& path, Absence absence) {
         try {
-            table.append(QuirkTable::decode(as_text(read_file(path, kMaxSize)), path));
+            table.append(QuirkTable::decode(as_text(read_file(path, limits::kQuirks)), path));
         } catch (const Error& e) {
             if (absence == Absence::Refused || e.code() != std::errc::no_such_file_or_directory) throw;
         }

@@ -14,6 +14,7 @@
 #include <pkcs11/file.hpp>
 #include <pkcs11/private_files.hpp>
 #include <sast/error.hpp>
+#include <sast/limits.hpp>
 #include <sast/pin_ledger.hpp>
 
 namespace ctlsign::sast {
@@ -22,7 +23,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::size_t kMaxFile = std::size_t{64} * 1024;
 constexpr std::size_t kSaltSize = 16, kHashSize = 32;
 // About a tenth of a second and 32 MiB for each guess of a thief: docs/threats.md.
 constexpr std::uint64_t kCost = 1U << 15U;
@@ -74,7 +74,7 @@ PinLedger::Entry PinLedger::read(const pkcs11::TokenInfo& token) const {
     const fs::path file = file_of(token);
     Entry entry;
     if (!fs::exists(file)) return entry;
-    const Bytes text = read_file(file.string(), kMaxFile);
+    const Bytes text = read_file(file.string(), limits::kPinLedger);
     try {
         const auto json = nlohmann::json::parse(text.begin(), text.end());
         entry.salt = from_hex(json.at("salt").get<std::string>());

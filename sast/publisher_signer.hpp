@@ -8,6 +8,7 @@
 #include <pkcs11/bytes.hpp>
 #include <pkcs11/error.hpp>
 #include <sast/certificate.hpp>
+#include <sast/limits.hpp>
 #include <sast/pin_source.hpp>
 #include <sast/public_key.hpp>
 #include <sast/signer.hpp>
@@ -22,7 +23,7 @@ class PrivateKey;
 /// certificate is inside the encrypted part of a PKCS#12 file.
 class PublisherSigner final : public Signer {
   public:
-    static constexpr std::size_t kMaxFileSize = std::size_t{1} << 20U;  ///< octets
+    static constexpr std::size_t kMaxFileSize = limits::kKeyFile;
 
     /// From a file's octets; NAME stands for it in errors. CERTIFICATES take the place of those in CONTENT;
     /// of several the one that fits the key is used, and the first while the key is encrypted. PASSPHRASES is

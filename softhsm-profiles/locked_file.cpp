@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include <pkcs11/error.hpp>
+#include <softhsm-profiles/limits.hpp>
 #include <softhsm-profiles/locked_file.hpp>
 
 namespace ctlsign::softhsm {
@@ -35,6 +36,10 @@ std::string read_all(int fd, const std::filesystem::path& file) {
         if (count < 0) fail("reading", file);
         if (count == 0) return content;
         content.append(part.data(), static_cast<std::size_t>(count));
+        if (content.size() > limits::kSharedFile) {
+            errno = EFBIG;
+            fail("reading", file);
+        }
     }
 }
 
@@ -70,9 +75,11 @@ std::string read_locked(const std::filesystem::path& file) {
     if (fd < 0 && errno == ENOENT) return {};
     if (fd < 0) fail("opening", file);
     lock(fd, LOCK_SH, file);
-    std::string content = read_all(fd, file);
-    close(fd);
-    return content;
+    struct Closing {
+        int fd;
+        ~Closing() { close(fd); }
+    } const closing{fd};
+    return read_all(fd, file);
 }
 
 }  // namespace ctlsign::softhsm

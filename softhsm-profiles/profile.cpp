@@ -10,14 +10,13 @@
 
 #include <pkcs11/file.hpp>
 #include <softhsm-profiles/error.hpp>
+#include <softhsm-profiles/limits.hpp>
 #include <softhsm-profiles/profile.hpp>
 #include <softhsm-profiles/shipped.hpp>
 
 namespace ctlsign::softhsm {
 
 namespace {
-
-constexpr std::size_t kMaxSize = std::size_t{64} * 1024;  // a profile is a page of text
 
 [[noreturn]] void malformed(std::string_view name, const toml::source_region& where, std::string_view what) {
     throw Error(Errc::MalformedProfile, "reading", fmt::format("profile {}", name),
@@ -212,7 +211,7 @@ Profile load_profile(const std::string& name_or_path) {
         }
         return decode_profile(found->toml, found->name);
     }
-    const Bytes text = read_file(name_or_path, kMaxSize);
+    const Bytes text = read_file(name_or_path, limits::kProfile);
     return decode_profile(as_text(text), std::filesystem::path(name_or_path).stem().string());
 }
 

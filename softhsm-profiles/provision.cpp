@@ -11,6 +11,7 @@
 #include <sast/error.hpp>
 #include <softhsm-profiles/child.hpp>
 #include <softhsm-profiles/error.hpp>
+#include <softhsm-profiles/limits.hpp>
 #include <softhsm-profiles/provision.hpp>
 #include <softhsm-profiles/self_signed.hpp>
 #include <softhsm-profiles/softhsm_module.hpp>
@@ -23,8 +24,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::size_t kMaxLabel = 32;  // CK_TOKEN_INFO
-
 void write_configuration(const fs::path& folder, const std::string& mechanisms) {
     write_private_file(folder / "softhsm2.conf", fmt::format("directories.tokendir = {}\n"
                                                              "objectstore.backend = file\n"
@@ -35,9 +34,9 @@ void write_configuration(const fs::path& folder, const std::string& mechanisms) 
 }
 
 void check_text(const std::string& text, const char* what) {
-    if (text.empty() || text.size() > kMaxLabel) {
+    if (text.empty() || text.size() > limits::kTokenName) {
         throw Error(Errc::BadName, "making a token", text,
-                    fmt::format("{} has 1 to {} octets", what, kMaxLabel));
+                    fmt::format("{} has 1 to {} octets", what, limits::kTokenName));
     }
 }
 

@@ -10,6 +10,7 @@
 #include <pkcs11/installation.hpp>
 #include <pkcs11/private_files.hpp>
 #include <softhsm-profiles/error.hpp>
+#include <softhsm-profiles/limits.hpp>
 #include <softhsm-profiles/virtual_folder.hpp>
 #include <softhsm-profiles/virtual_plug.hpp>
 
@@ -19,14 +20,12 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::size_t kMaxName = 32;
-constexpr std::size_t kMaxTokenFile = std::size_t{64} * 1024;
 constexpr const char* kTokenFile = "token.toml";
 constexpr const char* kModule = "libctlsign-virtual-token.so";
 
 void check_name(const std::string& name) {
     constexpr std::string_view kAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    if (name.empty() || name.size() > kMaxName || name.front() == '.' ||
+    if (name.empty() || name.size() > limits::kTokenName || name.front() == '.' ||
         name.find_first_not_of(kAllowed) != std::string::npos) {
         throw Error(Errc::BadName, "making virtual token", name,
                     "1 to 32 letters, digits, '.', '_' and '-', no '.' first");
@@ -96,7 +95,7 @@ std::vector<VirtualToken> list_virtual_tokens(const fs::path& folder) {
         // The last file of a token to be written: without it the token is still being made.
         if (!fs::exists(entry.path() / kTokenFile)) continue;
         VirtualToken token = places(home, entry.path().filename().string());
-        const Bytes text = read_file((entry.path() / kTokenFile).string(), kMaxTokenFile);
+        const Bytes text = read_file((entry.path() / kTokenFile).string(), limits::kProfile);
         try {
             const toml::table description = toml::parse(as_text(text));
             token.profile = description["profile"].value_or(std::string());

@@ -5,6 +5,7 @@
 
 #include <pkcs11/private_files.hpp>
 #include <softhsm-profiles/error.hpp>
+#include <softhsm-profiles/limits.hpp>
 #include <softhsm-profiles/virtual_plug.hpp>
 
 namespace ctlsign::softhsm {
@@ -12,8 +13,6 @@ namespace ctlsign::softhsm {
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr std::size_t kMaxReaderDigits = 4;
 
 void require_token(const fs::path& folder, const std::string& token) {
     if (token.empty() || token.find('/') != std::string::npos ||
@@ -38,7 +37,7 @@ fs::path link_of_reader(const fs::path& folder, unsigned reader) {
 }
 
 std::optional<unsigned> find_reader_number(const std::string& name) {
-    if (name.empty() || name.size() > kMaxReaderDigits ||
+    if (name.empty() || name.size() > limits::kReaderDigits ||
         name.find_first_not_of("0123456789") != std::string::npos) {
         return std::nullopt;
     }

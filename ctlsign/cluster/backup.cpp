@@ -16,6 +16,7 @@
 #include <ctlsign/error.hpp>
 #include <ctlsign/files/sqlite.hpp>
 #include <ctlsign/files/store.hpp>
+#include <ctlsign/limits.hpp>
 #include <pkcs11/private_files.hpp>
 #include <pkcs11/uri.hpp>
 #include <sast/error.hpp>
@@ -29,7 +30,6 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kMark = "ctlsign cluster backup 1\n";
 constexpr std::size_t kHashSize = 32;
-constexpr std::size_t kMaxBackup = std::size_t{1} << 30U;
 constexpr std::size_t kKept = 20;
 // All that a backup brings back; the audit goes on. Those that others refer to come first.
 constexpr std::array kTables{"processconfig", "node", "certificate", "token", "publication", "restart"};
@@ -116,7 +116,7 @@ std::string backup_before_change(const Database& database) {
 Backup Backup::load(const std::string& path) {
     Backup backup;
     backup.path_ = path;
-    const Bytes content = load_file(path, kMaxBackup).bytes;
+    const Bytes content = load_file(path, limits::kBackup).bytes;
     const ByteView octets(content);
     if (!as_text(octets).starts_with(kMark)) damaged(path, "this is no backup of a cluster");
     if (octets.size() < kMark.size() + kHashSize) damaged(path, "it is cut off: take another backup");

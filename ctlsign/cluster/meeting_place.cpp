@@ -5,6 +5,7 @@
 #include <ctlsign/cluster/ssh_session.hpp>
 #include <ctlsign/error.hpp>
 #include <ctlsign/files/store.hpp>
+#include <ctlsign/limits.hpp>
 
 namespace ctlsign::cluster {
 
@@ -13,7 +14,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::chrono::seconds kPatience{15};
-constexpr std::size_t kMaxSize = std::size_t{1} << 20U;  // octets
 
 class Folder final : public MeetingPlace {
   public:
@@ -32,7 +32,7 @@ class Folder final : public MeetingPlace {
     }
     std::optional<Bytes> load(const std::string& name) override {
         if (!fs::exists(path_ / name)) return std::nullopt;
-        return load_file((path_ / name).string(), kMaxSize).bytes;
+        return load_file((path_ / name).string(), limits::kIntroductions).bytes;
     }
     void store(const std::string& name, const Bytes& octets) override {
         store_file((path_ / name).string(), octets);
@@ -53,7 +53,7 @@ class Server final : public MeetingPlace {
         return names;
     }
     std::optional<Bytes> load(const std::string& name) override {
-        return session_.load(path_of(name), kMaxSize);
+        return session_.load(path_of(name), limits::kIntroductions);
     }
     void store(const std::string& name, const Bytes& octets) override {
         const std::string next = path_of("." + name + ".next");

@@ -14,6 +14,7 @@
 #include <ctlsign/cluster/stores.hpp>
 #include <ctlsign/error.hpp>
 #include <ctlsign/files/sqlite.hpp>
+#include <ctlsign/limits.hpp>
 #include <ctlsign/trustlist/decode.hpp>
 #include <pkcs11/free_with.hpp>
 #include <sast/error.hpp>
@@ -38,7 +39,6 @@ using SafesPtr = std::unique_ptr<STACK_OF(PKCS7), FreeWith<free_safes>>;
 using TextPtr = std::unique_ptr<char, FreeWith<free_text>>;
 
 constexpr int kIterations = 100000;
-constexpr std::int64_t kMaxIterations = 10'000'000;  // more would keep a reader busy for minutes
 constexpr std::string_view kOf = " of ";
 
 template <typename T>
@@ -88,7 +88,7 @@ class Reader {
         if (PKCS12_mac_present(&file) == 0) malformed("nothing protects it from being changed");
         const ASN1_INTEGER* iterations = nullptr;
         PKCS12_get0_mac(nullptr, nullptr, nullptr, &iterations, &file);
-        if (iterations != nullptr && ASN1_INTEGER_get(iterations) > kMaxIterations)
+        if (iterations != nullptr && ASN1_INTEGER_get(iterations) > limits::kStretching)
             malformed("its passphrase is stretched beyond reason");
         if (PKCS12_verify_mac(&file, passphrase_.data(), passphrase_size()) == 1) return;
         ERR_clear_error();

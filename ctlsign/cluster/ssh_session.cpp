@@ -16,14 +16,14 @@
 
 #include <ctlsign/cluster/ssh_session.hpp>
 #include <ctlsign/error.hpp>
+#include <ctlsign/limits.hpp>
 #include <pkcs11/free_with.hpp>
 
 namespace ctlsign::cluster {
 
 namespace {
 
-constexpr std::size_t kPiece = 30000;   // octets; servers take packets of 32 KiB at least
-constexpr std::size_t kMaxName = 4096;  // octets
+constexpr std::size_t kPiece = 30000;  // octets; servers take packets of 32 KiB at least
 
 using AddressPtr = std::unique_ptr<addrinfo, FreeWith<freeaddrinfo>>;
 using HandlePtr = std::unique_ptr<LIBSSH2_SFTP_HANDLE, FreeWith<libssh2_sftp_close_handle>>;
@@ -208,7 +208,7 @@ std::vector<std::string> SftpSession::list(const std::string& folder) {
                                                 0, LIBSSH2_SFTP_OPENDIR));
     if (!handle) fail("reading", folder);
     std::vector<std::string> names;
-    std::array<char, kMaxName> name{};
+    std::array<char, limits::kNameOnServer> name{};
     LIBSSH2_SFTP_ATTRIBUTES attributes{};
     for (;;) {
         const int size =
@@ -217,6 +217,9 @@ std::vector<std::string> SftpSession::list(const std::string& folder) {
         if (size == 0) return names;
         if (LIBSSH2_SFTP_S_ISREG(attributes.permissions) != 0)
             names.emplace_back(name.data(), static_cast<std::size_t>(size));
+        if (names.size() > limits::kNamesInFolder)
+            throw Error(Errc::Oversized, "reading", folder,
+                        fmt::format("the limit is {} files", limits::kNamesInFolder));
     }
 }
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <ctlsign/files/store.hpp>
+#include <ctlsign/limits.hpp>
 #include <ctlsign/phone/log.hpp>
 #include <ctlsign/simulator/simulator.hpp>
 #include <ctlsign/simulator/source.hpp>
@@ -35,7 +36,7 @@ std::string checksum_of(const TrustList& list) {
 std::string device_name(const std::string& model, const std::string& phone) {
     std::string name = model.starts_with("CP-") ? model : "CP-" + model;
     name += '-' + phone;
-    return name.substr(0, tvs::kMaxDeviceName);
+    return name.substr(0, limits::kDeviceName);
 }
 
 // What all phones of one start share.
@@ -222,8 +223,7 @@ State State::load(std::string folder) {
     const std::filesystem::path root(state.folder_);
     if (std::filesystem::exists(root / "phones.csv")) {
         const std::string path = (root / "phones.csv").string();
-        constexpr std::size_t kMax = std::size_t{1} << 30U;
-        state.phones = phone::Inventory::decode(as_text(load_file(path, kMax).bytes), path);
+        state.phones = phone::Inventory::decode(as_text(load_file(path, limits::kInventory).bytes), path);
     }
     if (std::filesystem::is_directory(root / "lists")) {
         for (const auto& file : std::filesystem::directory_iterator(root / "lists")) {

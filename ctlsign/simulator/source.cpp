@@ -14,6 +14,7 @@
 #include <utility>
 
 #include <ctlsign/files/store.hpp>
+#include <ctlsign/limits.hpp>
 #include <ctlsign/simulator/source.hpp>
 #include <ctlsign/trustlist/model.hpp>
 
@@ -177,7 +178,7 @@ class HttpTransfer : public std::enable_shared_from_this<HttpTransfer> {
         : socket_(io),
           timer_(io),
           request_(std::move(request)),
-          input_(kMaxFileSize + kMaxHead),
+          input_(kMaxFileSize + limits::kHttpHead),
           done_(std::move(done)) {}
 
     void start(const tcp::endpoint& server) {
@@ -196,8 +197,6 @@ class HttpTransfer : public std::enable_shared_from_this<HttpTransfer> {
     }
 
   private:
-    static constexpr std::size_t kMaxHead = std::size_t{16} << 10U;
-
     void read() {
         asio::async_read(socket_, input_,
                          [self = shared_from_this()](const asio::error_code& code, std::size_t) {

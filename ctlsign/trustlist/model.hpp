@@ -10,12 +10,13 @@
 #include <string_view>
 #include <vector>
 
+#include <ctlsign/limits.hpp>
 #include <pkcs11/bytes.hpp>
 #include <pkcs11/digest.hpp>
 
 namespace ctlsign {
 
-inline constexpr std::size_t kMaxFileSize = 16U << 20U;     ///< readers refuse more, as oversized
+inline constexpr std::size_t kMaxFileSize = limits::kFile;  ///< readers refuse more, as oversized
 inline constexpr std::size_t kPhoneFileLimit = 64U << 10U;  ///< phones are known to fail above: a warning
 
 /// What a record's certificate is for (tag 4). Other numbers exist and are kept.

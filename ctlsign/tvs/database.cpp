@@ -13,6 +13,7 @@
 #include <ctlsign/error.hpp>
 #include <ctlsign/files/sqlite.hpp>
 #include <ctlsign/files/store.hpp>
+#include <ctlsign/limits.hpp>
 #include <ctlsign/trustlist/names.hpp>
 #include <ctlsign/tvs/database.hpp>
 #include <pkcs11/error.hpp>
@@ -20,8 +21,6 @@
 namespace ctlsign::tvs {
 
 namespace {
-
-constexpr std::size_t kMaxFile = std::size_t{256} << 20U;
 
 // As the open server writes octets.
 std::string lower_hex(ByteView octets) {
@@ -80,7 +79,7 @@ DatabaseEntry read_row(const sqlite::Statement& row) {
 }  // namespace
 
 Database Database::load(const std::string& path) {
-    (void)load_file(path, kMaxFile);  // a file that cannot be read says so with the system's code
+    (void)load_file(path, limits::kTvsDatabase);  // a file that cannot be read says so with the system's code
     sqlite::Connection database(path, sqlite::Connection::Access::Read, "");
     if (!database.has_columns("certificates", {"certificate_hash", "certificate", "roles", "ttl"}))
         throw Error(Errc::Malformed, "reading", path, "it has no table certificates of a TVS server");

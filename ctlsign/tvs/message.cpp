@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include <ctlsign/limits.hpp>
 #include <ctlsign/trustlist/decode.hpp>
 #include <ctlsign/tvs/message.hpp>
 
@@ -139,7 +140,7 @@ class Decoder {
         const Field& field = get(Tag::Device);
         const std::string_view name = as_text(field.value.empty() ? field.value : field.value.subspan(1));
         if (field.value.empty() || field.value[0] != kDeviceKind || name.empty() ||
-            name.size() > kMaxDeviceName || !is_printable(name)) {
+            name.size() > limits::kDeviceName || !is_printable(name)) {
             throw DecodeError(field.position, "expected a printable device name of at most 128 octets");
         }
         return std::string(name);
@@ -225,7 +226,7 @@ class Encoder {
     }
 
     void add_device(std::string_view name) {
-        if (name.empty() || name.size() > kMaxDeviceName || !is_printable(name))
+        if (name.empty() || name.size() > limits::kDeviceName || !is_printable(name))
             throw Error(Errc::Unencodable, "writing", "a TVS message",
                         "the device name is not printable, or too long");
         add_head(Tag::Device, name.size() + 1);

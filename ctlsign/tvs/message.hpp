@@ -15,7 +15,6 @@ namespace ctlsign::tvs {
 inline constexpr std::size_t kHeaderLength = 10;
 inline constexpr std::size_t kMaxMessage = kHeaderLength + 65535;
 inline constexpr std::uint32_t kDefaultTtl = 86400;
-inline constexpr std::size_t kMaxDeviceName = 128;
 
 enum class MessageType : std::uint8_t {
     VerifyRequest = 1,  ///< is this certificate valid?

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include <ctlsign/limits.hpp>
 #include <ctlsign/tvs/certificate_store.hpp>
 #include <ctlsign/tvs/tls.hpp>
 
@@ -24,13 +25,14 @@ struct Endpoint {
 std::string to_text(const Endpoint& endpoint);  ///< "[::1]:2445"
 
 struct Limits {
-    std::size_t connections = 8192;  ///< at once
-    std::size_t per_address = 256;   ///< at once; of IPv6 a /64 is one address
-    std::size_t message = 16384;     ///< octets of a request
-    std::chrono::milliseconds handshake{10'000};
-    std::chrono::milliseconds request{10'000};  ///< from its first octet to the last of its answer
-    std::chrono::milliseconds idle{60'000};     ///< between requests
-    std::chrono::milliseconds stop{5'000};      ///< for answers under way when the server stops
+    std::size_t connections = limits::kTvsConnections;   ///< at once
+    std::size_t per_address = limits::kTvsOfOneAddress;  ///< at once; of IPv6 a /64 is one address
+    std::size_t message = limits::kTvsRequest;           ///< octets of a request
+    std::chrono::milliseconds handshake{limits::kTvsHandshake};
+    /// From its first octet to the last of its answer.
+    std::chrono::milliseconds request{limits::kTvsAnswer};
+    std::chrono::milliseconds idle{limits::kTvsIdle};  ///< between requests
+    std::chrono::milliseconds stop{5'000};             ///< for answers under way when the server stops
 };
 
 struct Counters {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include <pkcs11/file.hpp>
+#include <softhsm-profiles/limits.hpp>
 #include <softhsm-profiles/mechanism_names.hpp>
 #include <softhsm-profiles/module/token.hpp>
 
@@ -12,9 +13,7 @@ namespace ctlsign::virtual_token {
 
 namespace fs = std::filesystem;
 
-namespace {
-constexpr std::size_t kMaxPinFile = 4096;
-}  // namespace
+namespace {}  // namespace
 
 Token::Token(const fs::path& folder, const std::string& name,
              std::chrono::system_clock::time_point plugged_since, SoftHsmPool& pool)
@@ -68,7 +67,7 @@ bool Token::has_sessions() const {
 }
 
 std::string Token::read_pin() const {
-    const Bytes pin = read_file((folder_ / "user-pin").string(), kMaxPinFile);
+    const Bytes pin = read_file((folder_ / "user-pin").string(), limits::kUserPinFile);
     return std::string(as_text(pin));
 }
 

@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from conftest import PROGRAM
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.append(str(ROOT / "softhsm-profiles" / "pytest"))
@@ -251,3 +252,27 @@ def test_a_module_that_is_not_installed(tmp_path):
     alone = shutil.copy(os.environ["CTLSIGN_PROGRAM"], tmp_path / "bin" / "ctlsign")
     done = subprocess.run([alone, "virtual", "env"], env={"CTLSIGN_VIRTUAL_TOKENS": str(tmp_path)}, capture_output=True, text=True, check=False)
     assert done.returncode == 6 and "install it beside this program" in done.stderr
+
+
+# The program that has these commands alone.
+
+def test_the_program_that_stands_alone(ctlsign, tmp_path):
+    program = os.path.join(os.path.dirname(PROGRAM), "ctlsign-virtual-token")
+
+    def alone(*arguments, code=0):
+        done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False,
+                              env={**os.environ, "CTLSIGN_VIRTUAL_TOKENS": str(tmp_path / "alone")})
+        assert done.returncode == code, done.stderr
+        return done.stdout + done.stderr
+
+    def commands(shown):
+        return re.findall(r"^  ([a-z]+)  ", shown.split("Subcommands:")[1], re.M)
+
+    assert commands(alone("--help")) == commands(ctlsign("virtual", "--help").out)
+    for command in commands(alone("--help")):
+        assert re.search(rf"^Example:\n  .*ctlsign-virtual-token {command}", alone(command, "--help"), re.M)
+    assert alone("nothing", code=2) == "ctlsign-virtual-token: error: there is no command 'nothing'; see ctlsign-virtual-token --help\n"
+    alone("create", "A", "--profile", "plain-softhsm")
+    assert "in reader 0" in alone("list")
+    assert json.loads(alone("env", "--json"))["CTLSIGN_MODULE"].endswith("/libctlsign-virtual-token.so")
+    assert "complete -F _ctlsign-virtual-token ctlsign-virtual-token" in alone("completion", "bash")

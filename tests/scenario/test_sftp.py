@@ -44,6 +44,16 @@ def test_a_key_that_is_not_let_in(remote, server):
     assert remote.ctl == GOLDEN["tokenless"]
 
 
+def test_a_meeting_place_without_end(remote, server):
+    meeting = remote.folder / "meeting"
+    meeting.mkdir()
+    for number in range(100_001):
+        (meeting / str(number)).touch()
+    _, place, *identity = target(server, meeting)
+    told = remote.ctlsign("cluster", "consolidate", place, *identity, "--host-key", fingerprint(server.folder / "host.pub"), expect=3).err
+    assert "the limit is 100000 files" in told
+
+
 def test_clusters_meet_behind_sftp(remote, server):
     meeting = remote.folder / "meeting"
     meeting.mkdir()

@@ -6,6 +6,7 @@
 #include <pkcs11/error.hpp>
 #include <softhsm-profiles/error.hpp>
 #include <softhsm-profiles/fault.hpp>
+#include <softhsm-profiles/limits.hpp>
 #include <tests/support/temporary_folder.hpp>
 
 namespace ctlsign::softhsm {
@@ -31,6 +32,17 @@ TEST(Fault, LinesAreRead) {
     EXPECT_EQ(after.count, 10U);
     EXPECT_EQ(after.effect, Fault::Effect::Plug);
     EXPECT_EQ(decode_fault("on C_Login return 0x80000001").rv, 0x80000001U);
+}
+
+TEST(Fault, AScriptBeyondTheLimitIsNotRead) {
+    const testing::TemporaryFolder folder;
+    std::ofstream(folder / "faults") << std::string(limits::kSharedFile + 1, '#');
+    try {
+        add_fault(folder.path(), decode_fault("on C_Sign corrupt"));
+        FAIL();
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), std::errc::file_too_large);
+    }
 }
 
 TEST(Fault, LinesAreWrittenAsTheyAreRead) {

@@ -83,6 +83,20 @@ TEST_F(Store, NewFileHasTheModeOfTheUmask) {
     EXPECT_EQ(status.st_mode & 07777U, 0640U);
 }
 
+TEST_F(Store, NewFileForItsOwnerAlone) {
+    const mode_t before = ::umask(0);
+    store_file(path("a"), as_bytes("new"), Readers::OwnerAlone);
+    ::umask(before);
+    struct stat status {};
+    ASSERT_EQ(::stat(path("a").c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 07777U, 0600U);
+    // Who has opened it to others goes on sharing it.
+    ASSERT_EQ(::chmod(path("a").c_str(), 0640), 0);
+    store_file(path("a"), as_bytes("newer"), Readers::OwnerAlone);
+    ASSERT_EQ(::stat(path("a").c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 07777U, 0640U);
+}
+
 TEST_F(Store, FollowsLinksToTheTargetFile) {
     fs::create_directory(folder_ / "real");
     put("real/file", "old");

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <cstddef>
+
+/// What is read of what others give, at most: octets where nothing else is said. More is an error before it
+/// is worked on. One header of this name a floor; all of them are in docs/limits.md.
+namespace ctlsign::limits {
+
+inline constexpr std::size_t kPin = 255;            ///< a PIN or passphrase
+inline constexpr std::size_t kQuirks = 64U << 10U;  ///< a table of quirks
+
+}  // namespace ctlsign::limits
