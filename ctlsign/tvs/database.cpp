@@ -108,7 +108,10 @@ void store_database(const std::string& path, std::span<const DatabaseEntry> entr
         "roles TEXT NOT NULL, ttl INTEGER) WITHOUT ROWID");
     for (const DatabaseEntry& entry : entries) {
         std::string roles;
-        for (const Role role : entry.roles) roles += (roles.empty() ? "" : ",") + role_name(role);
+        for (const Role role : entry.roles) {
+            if (!roles.empty()) roles += ',';
+            roles += role_name(role);
+        }
         const std::string hash = lower_hash(entry.certificate),
                           serial = lower_hex(strip_leading_zeros(entry.certificate.serial())),
                           subject = name_text(entry.certificate.subject_der(), NameStyle::CallManager),
