@@ -27,17 +27,35 @@ struct Found {
     std::vector<GivenToken> plugged;
 };
 
-bool names(const sast::Certificate& certificate, const std::vector<std::string>& list) {
-    return std::ranges::any_of(list, [&](const std::string& name) {
-        return certificate.common_name() == name || certificate.common_name() == fmt::format("{:24}", name);
-    });
+using Certificates = std::vector<sast::Certificate>;
+
+bool holds(const Certificates& certificates, const sast::Certificate& certificate) {
+    return std::ranges::find(certificates, certificate) != certificates.end();
+}
+
+// Those of the tokens that NAMES mean, of the cluster or plugged in.
+Certificates find_named(const std::vector<std::string>& names, const cluster::State& state,
+                        const std::vector<GivenToken>& plugged) {
+    Certificates named;
+    for (const std::string& name : names) {
+        if (const auto* known = find_known_token(state, name)) {
+            named.push_back(known->certificate);
+            continue;
+        }
+        const auto token = std::ranges::find(plugged, name, &GivenToken::text);
+        if (token == plugged.end())
+            throw UsageError(fmt::format("there is no token {}: see ctlsign cluster token list", name));
+        named.push_back(token->certificate);
+    }
+    return named;
 }
 
 cluster::TokenCondition condition_of(const sast::Certificate& certificate,
-                                     const std::vector<GivenToken>& plugged, const Options& options) {
+                                     const std::vector<GivenToken>& plugged, const Certificates& lost,
+                                     const Certificates& forgotten) {
     using cluster::TokenCondition;
-    if (names(certificate, options.lost)) return TokenCondition::Lost;
-    if (names(certificate, options.forgotten)) return TokenCondition::Forgotten;
+    if (holds(lost, certificate)) return TokenCondition::Lost;
+    if (holds(forgotten, certificate)) return TokenCondition::Forgotten;
     const auto token = std::ranges::find(plugged, certificate, &GivenToken::certificate);
     if (token == plugged.end()) return TokenCondition::NotPlugged;
     switch (pin_status(token->plugged->token).state) {
@@ -72,15 +90,17 @@ Found look(const cluster::State& state, const Options& options) {
             found.plugged.push_back({token.info().label, certificate, std::move(identity)});
         }
     }
-    std::vector<sast::Certificate> named;
+    const Certificates lost = find_named(options.lost, state, found.plugged);
+    const Certificates forgotten = find_named(options.forgotten, state, found.plugged);
+    Certificates named;
     if (state.last && state.last->way == cluster::Way::Tokens)
         named = cluster::token_certificates(decode_list(ByteView(state.last->octets)));
     for (const auto& certificate : named)
-        found.facts.tokens.push_back({certificate, condition_of(certificate, found.plugged, options)});
+        found.facts.tokens.push_back(
+            {certificate, condition_of(certificate, found.plugged, lost, forgotten)});
     for (const GivenToken& token : found.plugged) {
-        const bool known = std::ranges::find(named, token.certificate) != named.end();
-        if (!known &&
-            condition_of(token.certificate, found.plugged, options) == cluster::TokenCondition::Ready)
+        const auto condition = condition_of(token.certificate, found.plugged, lost, forgotten);
+        if (!holds(named, token.certificate) && condition == cluster::TokenCondition::Ready)
             found.facts.spares.push_back(token.certificate);
     }
     found.facts.call_manager_key = key_loads(state, cluster::Store::CallManager, options);

@@ -98,7 +98,7 @@ ExitCode run(const Options& options) {
     std::vector<std::string> restarts;
     for (const auto& restart : list_restarts(administration.database))
         if (restart.node == node.name) restarts.emplace_back(to_text(restart.service));
-    if (json)
+    if (json) {
         print_json({{"store", to_text(store)},
                     {"node", node.name},
                     {"subject", fresh.certificate().subject_text()},
@@ -108,9 +108,11 @@ ExitCode run(const Options& options) {
                     {"messages", messages},
                     {"notes", notes},
                     {"restart", restarts}});
-    else
-        print(fmt::format("{}\n{}\nrestart on {}: {}\n", messages[1], messages[2], node.name,
-                          fmt::join(restarts, ", ")));
+    } else {
+        print(fmt::format("{}\n{}\n", messages[1], messages[2]));
+        if (!restarts.empty())
+            print(fmt::format("restart on {}: {}\n", node.name, fmt::join(restarts, ", ")));
+    }
     return ExitCode::Done;
 }
 

@@ -57,6 +57,14 @@ std::vector<sast::Certificate> certificates_of(const std::vector<GivenToken>& to
     return certificates;
 }
 
+const cluster::KnownToken* find_known_token(const cluster::State& state, const std::string& name) {
+    const auto found = std::ranges::find_if(state.tokens, [&](const cluster::KnownToken& token) {
+        return token.label == name || token.serial == name || token.certificate.common_name() == name ||
+               fmt::format("{:24}", name) == token.certificate.common_name();
+    });
+    return found == state.tokens.end() ? nullptr : &*found;
+}
+
 OpenedSigner open_planned_signer(const cluster::Plan& plan, const std::vector<GivenToken>& tokens,
                                  const ClusterSignerOptions& options) {
     const sast::Certificate& certificate = plan.signer.value();

@@ -34,6 +34,9 @@ struct GivenToken {
 /// Throws as sast::choose_token does. No PIN is spent.
 GivenToken find_given_token(const std::string& text, const TokenOptions& options);
 std::vector<sast::Certificate> certificates_of(const std::vector<GivenToken>& tokens);
+/// The token of the cluster that NAME means: its label, serial number, or the common name of its certificate.
+/// Null when there is none.
+const cluster::KnownToken* find_known_token(const cluster::State& state, const std::string& name);
 
 /// The key at PLACE (PKCS#11 URI or file) that belongs to CERTIFICATE, with no PIN spent.
 OpenedSigner open_key(const std::string& place, const sast::Certificate& certificate,

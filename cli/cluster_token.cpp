@@ -20,16 +20,9 @@ struct Options {
     cluster::TokenState because = cluster::TokenState::Retired;
 };
 
-// The token that NAME means: its label, serial number, or the common name of its certificate.
 const cluster::KnownToken& get_known(const cluster::State& state, const std::string& name) {
-    const auto is_named = [&](const cluster::KnownToken& token) {
-        return token.label == name || token.serial == name || token.certificate.common_name() == name ||
-               fmt::format("{:24}", name) == token.certificate.common_name();
-    };
-    const auto found = std::ranges::find_if(state.tokens, is_named);
-    if (found == state.tokens.end())
-        throw UsageError(fmt::format("there is no token {}: see ctlsign cluster token list", name));
-    return *found;
+    if (const auto* token = find_known_token(state, name)) return *token;
+    throw UsageError(fmt::format("there is no token {}: see ctlsign cluster token list", name));
 }
 
 ExitCode change(const Options& options) {

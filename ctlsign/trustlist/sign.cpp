@@ -33,6 +33,11 @@ Verdict ask(const SgnFile& file, std::span<const sast::Certificate> certificate)
 }
 
 void expect_signable(const Verdict& verdict) {
+    if (verdict.rule == Rule::SignerUnknown) {
+        not_verified("checking before the signature",
+                     "no SAST record names the signer as the header does: is it in the list, and in the same "
+                     "name-style?");
+    }
     if (verdict.rule != Rule::NotSigned) not_verified("checking before the signature", to_text(verdict));
 }
 

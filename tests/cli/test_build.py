@@ -140,7 +140,8 @@ def test_a_key_that_does_not_fit_its_certificate(ctlsign, tmp_path):
 
 
 def test_a_signer_that_the_manifest_does_not_name(ctlsign, tmp_path):
-    ctlsign("build", KRAKOW / "CTLFile-tokens.toml", "--signer", key(PUBLISHER), "-o", "out.tlv", expect=1)
+    result = ctlsign("build", KRAKOW / "CTLFile-tokens.toml", "--signer", key(PUBLISHER), "-o", "out.tlv", expect=1)
+    assert "name-style" in result.err
     assert not (tmp_path / "out.tlv").exists()
 
 

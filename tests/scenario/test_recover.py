@@ -40,6 +40,17 @@ def test_a_lost_token_is_replaced(secured):
     assert secured("recover").out.endswith("nothing is lost\n")
 
 
+def test_tokens_are_named_by_their_labels(cluster):
+    for name in ("A", "B"):
+        cluster.create_token(name)
+    cluster.change("mixed-mode", *cluster.tokens("A", "B"))
+    cluster.unplug("A")
+    assert ways(cluster, "--lost", "A")["replace-token"][0] == ["a new token, plugged in"]
+    cluster.create_token("C")
+    assert ways(cluster, "--lost", "A", "--lost", "C")["replace-token"][0] == ["a new token, plugged in"]
+    assert "there is no token D" in cluster("recover", "--lost", "D", expect=2).err
+
+
 def test_all_are_lost(secured):
     for name in (FIRST, SECOND):
         secured.unplug(name)
