@@ -1,21 +1,27 @@
 #pragma once
 
+#include <array>
 #include <exception>
 #include <stdexcept>
+#include <string_view>
+#include <utility>
 
 namespace ctlsign::cli {
 
-/// What the program says to its caller (cli.md, the table of exits).
-enum class ExitCode : int {
-    Done = 0,
-    No = 1,           ///< signature not valid, phones would refuse, files differ
-    Usage = 2,        ///< the command line
-    Malformed = 3,    ///< malformed or oversized input
-    RuleRefused = 4,  ///< a rule of the cluster, named
-    Token = 5,        ///< token, PIN, mechanism, key
-    Environment = 6,  ///< disk, network, environment
-    Fault = 70,       ///< of the program
-};
+/// What the program says to its caller.
+enum class ExitCode : int { Done = 0, No, Usage, Malformed, RuleRefused, Token, Environment, Fault = 70 };
+
+/// As manual pages and the reference have it.
+inline constexpr std::array<std::pair<ExitCode, std::string_view>, 8> kExitMeanings{{
+    {ExitCode::Done, "Done, or the answer is yes"},
+    {ExitCode::No, "The answer is no: signature not valid, phones would refuse, files differ"},
+    {ExitCode::Usage, "Usage"},
+    {ExitCode::Malformed, "Malformed or oversized input"},
+    {ExitCode::RuleRefused, "Refused by a rule of the cluster"},
+    {ExitCode::Token, "Token, PIN or mechanism"},
+    {ExitCode::Environment, "Disk, network or environment"},
+    {ExitCode::Fault, "A fault of the program"},
+}};
 
 /// A command line that cannot be carried out as it stands. Exit 2.
 class UsageError : public std::runtime_error {

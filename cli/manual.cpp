@@ -5,6 +5,7 @@
 #include <memory>
 
 #include <cli/command.hpp>
+#include <cli/manual_markdown.hpp>
 #include <cli/terminal.hpp>
 #include <cli/tree.hpp>
 #include <ctlsign/files/store.hpp>
@@ -57,16 +58,11 @@ void synopsis(std::string& text, const CommandInfo& command) {
     text += " [\\fIOPTION\\fR...]\n";
 }
 
-constexpr std::string_view kExits =
-    ".SH EXIT STATUS\n"
-    ".TP\n0\nDone, or the answer is yes.\n"
-    ".TP\n1\nThe answer is no: signature not valid, phones would refuse, files differ.\n"
-    ".TP\n2\nUsage.\n"
-    ".TP\n3\nMalformed or oversized input.\n"
-    ".TP\n4\nRefused by a rule of the cluster.\n"
-    ".TP\n5\nToken, PIN or mechanism.\n"
-    ".TP\n6\nDisk, network or environment.\n"
-    ".TP\n70\nA fault of the program.\n";
+void exits(std::string& text) {
+    text += ".SH EXIT STATUS\n";
+    for (const auto& [code, meaning] : kExitMeanings)
+        fmt::format_to(std::back_inserter(text), ".TP\n{}\n{}.\n", static_cast<int>(code), meaning);
+}
 
 std::string page(const CommandInfo& command) {
     std::string text;
@@ -88,7 +84,7 @@ std::string page(const CommandInfo& command) {
     }
     text += ".SH OPTIONS\n";
     for (const auto& option : command.options) option_entry(text, option);
-    text += kExits;
+    exits(text);
     if (!command.example.empty()) fmt::format_to(out, ".SH EXAMPLE\n.EX\n{}\n.EE\n", roff(command.example));
     return text;
 }
@@ -96,9 +92,14 @@ std::string page(const CommandInfo& command) {
 struct Options {
     std::vector<std::string> command;
     std::string folder;
+    enum class Format { Roff, Markdown } format = Format::Roff;
 };
 
 ExitCode run(const CommandInfo& program, const Options& options) {
+    if (options.format == Options::Format::Markdown) {
+        print(to_markdown(program));
+        return ExitCode::Done;
+    }
     const auto commands = flatten(program);
     if (!options.folder.empty()) {
         for (const CommandInfo* command : commands)
@@ -124,6 +125,9 @@ void add_manual(CLI::App& program, Action& action) {
     command.group("");
     command.add_option("COMMAND", options->command, "The command; the program's page without one");
     command.add_option("--folder", options->folder, "Write every page there")->type_name("FOLDER");
+    command.add_flag_callback(
+        "--markdown", [options] { options->format = Options::Format::Markdown; },
+        "Print every command on one page of Markdown");
     command.callback([&program, &action, options] {
         action = [&program, &action, options] {
             add_every_group(program, action);

@@ -14,7 +14,7 @@ struct _LIBSSH2_SFTP;
 
 namespace ctlsign::cluster {
 
-/// sftp://USER@HOST[:PORT]/FOLDER
+/// `sftp://USER@HOST[:PORT]/FOLDER`
 struct SftpAddress {
     std::string user, host, port, folder;
     /// Nothing when TEXT is none.
