@@ -1,4 +1,4 @@
-# Everything is a package of Debian 12; README says what each is for.
+# Everything is a package of Debian 12; docs/dependencies.md says what each is for.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(OpenSSL 3 REQUIRED)

@@ -6,8 +6,9 @@ usage: includes.py SOURCE_FOLDER
 import pathlib
 import re
 import sys
+import xml.etree.ElementTree
 
-# What each floor may include of ours. docs/architecture.md has the picture.
+# What each floor may include of ours.
 FLOORS = {
     "pkcs11": {"pkcs11"},
     "sast": {"pkcs11", "sast"},
@@ -25,6 +26,41 @@ PURE = re.compile(r"^ctlsign/(trustlist|phone)/")
 IMPURE = {"fstream", "filesystem", "cstdio", "ctime", "unistd.h", "fcntl.h", "sys/socket.h", "time.h"}
 IMPURE_CALL = re.compile(r"\b(getenv|secure_getenv|system_clock::now|steady_clock::now|open|fopen)\s*\(")
 TERMINAL = {"iostream", "spdlog/spdlog.h"}
+
+
+# What has a box of its own in docs/architecture.svg: a folder, and what is in it.
+PICTURE = "docs/architecture.svg"
+
+
+def part_of(name):
+    """The box of a file, or of what an include names."""
+    folders = name.split("/")[:-1]
+    if folders in (["ctlsign"], ["ctlsign", "trustlist"]):
+        return "ctlsign/trustlist"
+    if folders[:1] in (["ctlsign"], ["bindings"]) or folders[:2] == ["softhsm-profiles", "module"]:
+        return "/".join(folders[:2])
+    return folders[0]
+
+
+def lies(root):
+    """What the picture shows and is not so: a part stands above all that it includes."""
+    svg = "{http://www.w3.org/2000/svg}"
+    picture = xml.etree.ElementTree.parse(root / PICTURE)
+    height = {group.get("data-part"): -int(group.find(f"{svg}rect").get("y")) for group in picture.iter(f"{svg}g")}
+    includes = set()
+    for floor in FLOORS:
+        for path in (root / floor).rglob("*.?pp"):
+            name = path.relative_to(root).as_posix()
+            if "/examples/" in name:
+                continue
+            targets = [match.group(1) for match in map(INCLUDE.match, path.read_text().splitlines()) if match]
+            includes |= {(part_of(name), part_of(target)) for target in targets if target.split("/")[0] in FLOORS}
+    parts = {part for pair in includes for part in pair}
+    for part in parts ^ set(height):
+        yield f"{PICTURE}: {part} is {'not in it' if part in parts else 'in it, and no part'}"
+    for user, used in includes:
+        if user != used and height.get(user, 0) <= height.get(used, 0):
+            yield f"{PICTURE}: {user} includes {used}, which does not stand below it"
 
 
 def complaints(root):
@@ -61,7 +97,7 @@ def main():
     sources = sum(1 for floor in FLOORS for _ in (root / floor).rglob("*.?pp"))
     if sources < 20:
         sys.exit(f"only {sources} sources found in {root}: not the project's folder")
-    found = list(complaints(root))
+    found = [*complaints(root), *sorted(lies(root))]
     print("\n".join(found) or f"{sources} sources, no include out of place")
     sys.exit(1 if found else 0)
 
