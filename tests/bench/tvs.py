@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """usage: tvs.py BUILD
-tvs serve beside openssl s_server with the same certificate, on the same cores, in turns: handshakes with one query each against
+Prints JSON: tvs serve beside openssl s_server with the same certificate, on the same cores, in turns: handshakes with one query each against
 handshakes alone. Then the memory of an idle connection, and 5,000 phones that start at once."""
 
 import json
@@ -49,7 +49,8 @@ def build_list(folder, name, filename, signer, records):
 
 
 def start_phones(folder):
-    """5,000 phones of a cluster whose publisher has a new certificate: every one asks TVS."""
+    """5,000 phones of a cluster whose publisher has a new certificate: every one asks TVS. Two starts: before and after."""
+    starts = []
     krakow = DATA / "krakow"
     old, new = krakow / "certificates/cucm-1051-a-pub", krakow / "regenerated/cucm-1051-a-pub"
     files = folder / "tftp"
@@ -75,11 +76,11 @@ def start_phones(folder):
             began = time.monotonic()
             done = subprocess.run([*command, *extra], check=False, capture_output=True, text=True)
             summary = json.loads(done.stdout)
-            print(f"5,000 phones: {time.monotonic() - began:.1f} s, {summary['taken']} lists taken, {summary['queries']} answers of TVS, "
-                  f"{summary['failed']} failures")
+            starts.append({"seconds": time.monotonic() - began} | {name: summary[name] for name in ("taken", "queries", "failed")})
     finally:
         server.terminate()
         server.wait()
+    return starts
 
 
 def main():
@@ -101,22 +102,24 @@ def main():
         try:
             own, own_alone = (int(server.stdout.readline().rsplit(":", 1)[1]) for server in (ours, alone))
             time.sleep(1)
+            result = {"rates": []}
             # s_server has one thread.
             for name, server in (("one thread", own_alone), ("a thread a core", own)):
                 pairs = [(rate(server, "query"), rate(port, "handshake")) for _ in range(ROUNDS)]
-                print(f"{name}: handshake and query / handshake of s_server, each a second:",
-                      ", ".join(f"{a:.0f}/{b:.0f}" for a, b in pairs),
-                      f"ratio {statistics.median(a / b for a, b in pairs):.2f} (aim 0.90)")
+                result["rates"].append({"threads": name, "ours": statistics.median(a for a, _ in pairs),
+                                        "s_server": statistics.median(b for _, b in pairs),
+                                        "ratio": statistics.median(a / b for a, b in pairs)})
 
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
             before = memory(ours)
             idle = [tls.wrap_socket(socket.create_connection(("127.0.0.1", own))) for _ in range(2000)]
-            print(f"memory of an idle connection: {(memory(ours) - before) / 2000 / 1024:.1f} KiB")
+            result["idle-connection-KiB"] = (memory(ours) - before) / 2000 / 1024
             for connection in idle:
                 connection.close()
 
-            start_phones(folder)
+            result["starts"] = start_phones(folder)
+            print(json.dumps(result, indent=2))
         finally:
             for process in (ours, alone, theirs):
                 process.terminate()
