@@ -1,0 +1,142 @@
+"""Every document is followed to the letter, in a folder of its own, with the program as it is installed."""
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from document import Mistake, blocks, fits, steps
+
+SOURCE = Path(__file__).resolve().parent.parent.parent
+DOCUMENTS = [SOURCE / "README.md", *sorted((SOURCE / "docs").rglob("*.md"))]
+# How many blocks of a document are not run. Who marks one more says so here too.
+NOT_RUN = {"README.md": 2, "docs/cluster.md": 1, "docs/how-to/hsm-unattended.md": 3, "docs/how-to/real-etoken.md": 3,
+           "docs/how-to/run-tvs.md": 1, "docs/reference/api.md": 1}
+SECONDS = 240
+
+
+def name_of(path):
+    return path.relative_to(SOURCE).as_posix()
+
+
+@pytest.fixture
+def installed():
+    prefix = Path(os.environ["CTLSIGN_PREFIX"])
+    assert (prefix / "bin/ctlsign").exists(), "ctest installs it: docs.install"
+    return prefix
+
+
+def run(script, folder, prefix):
+    """Runs a script as a person with an empty environment would; its exit code, and all that it has printed."""
+    story, home = folder / "story", folder / "home"
+    for each in (story, home):
+        each.mkdir()
+    (folder / "script").write_text(script)
+    environment = {"PATH": f"{prefix}/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(home), "LANG": "C.UTF-8",
+                   "USER": "reader", "TMPDIR": str(folder)}
+    with open(folder / "printed", "wb") as printed:
+        shell = subprocess.Popen(["bash", folder / "script"], cwd=story, env=environment, stdin=subprocess.DEVNULL, stdout=printed,
+                                 stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            code = shell.wait(timeout=SECONDS)
+        finally:
+            try:  # what the document has started and not ended
+                os.killpg(shell.pid, signal.SIGKILL)
+                left_behind = True
+            except ProcessLookupError:
+                left_behind = False
+            shell.wait()
+    assert not left_behind, "the document leaves processes behind"
+    return code, (folder / "printed").read_bytes().decode(errors="replace")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_story(path, tmp_path, installed, capsys):
+    story = [step for block in blocks(path) for step in steps(block)]
+    # After each step a mark, which nothing prints: its number and how it ended.
+    script = "".join(f"{step.script}printf '\\0%d\\0' $?\n" for step in story)
+    code, printed = run(script, tmp_path, installed)
+    parts = printed.split("\0")
+    for step, output, status in zip(story, parts[0::2], parts[1::2]):
+        where = f"{name_of(path)}:{step.line}: {step.script}"
+        if status != "0":
+            pytest.fail(f"{where}ends with {status} and prints\n{output}", pytrace=False)
+        if step.shown is not None and not fits(step.shown, output.splitlines()):
+            pytest.fail(f"{where}prints\n{output}and the document shows\n" + "\n".join(step.shown), pytrace=False)
+    done = len(parts) // 2
+    if done < len(story):
+        where = f"{name_of(path)}:{story[done].line}: {story[done].script}"
+        pytest.fail(f"{where}ends the story with {code} and prints\n{parts[-1]}", pytrace=False)
+    left_out = [block for block in blocks(path) if block.not_run]
+    with capsys.disabled():
+        print(f"\n{name_of(path)}: {len(story)} steps run, {len(left_out)} blocks not run")
+        for block in left_out:
+            print(f"  not run, line {block.line}: {block.not_run}")
+
+
+def test_nothing_is_left_out_unseen():
+    left_out = {name_of(path): sum(1 for block in blocks(path) if block.not_run) for path in DOCUMENTS}
+    assert {name: count for name, count in left_out.items() if count} == NOT_RUN
+
+
+def test_the_commands_are_those_of_the_program(installed):
+    """When they are not: ctlsign manual --markdown >docs/reference/commands.md"""
+    made = subprocess.run([installed / "bin/ctlsign", "manual", "--markdown"], check=True, capture_output=True, text=True).stdout
+    assert made == (SOURCE / "docs/reference/commands.md").read_text()
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_examples_are_used(path):
+    """Code that a document writes to a file is compiled or run further on."""
+    found = blocks(path)
+    for number, block in enumerate(found):
+        if block.file and block.language in ("c", "cpp", "python"):
+            assert any(block.file in later.text for later in found[number + 1:] if not later.not_run), f"{name_of(path)}:{block.line}"
+
+
+def test_links_lead_somewhere():
+    dead = []
+    for path in DOCUMENTS:
+        text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.M | re.S)
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
+            if not re.match(r"[a-z]+:", target) and not (path.parent / target).exists():
+                dead.append(f"{name_of(path)}: {target}")
+    assert not dead
+
+
+def test_every_document_is_reached_from_the_front_door():
+    seen, waiting = set(), [DOCUMENTS[0]]
+    while waiting:
+        path = waiting.pop().resolve()
+        if path in seen or path.suffix != ".md":
+            continue
+        seen.add(path)
+        waiting += [path.parent / target for target in re.findall(r"\]\(([^)#\s]+\.md)", path.read_text())]
+    assert not set(DOCUMENTS) - seen
+
+
+@pytest.mark.parametrize("text, mistake", [
+    ("```\nls\n```\n", "run, written"), ("```bash\nls\n```\n", "run, written"), ("```cpp\nint x;\n```\n", "run, written"),
+    ("```sh not-run:\nls\n```\n", "run, written"), ("```sh\nls\n", "not closed"), ("```console\nls\n```\n", "begins with")])
+def test_a_block_that_nobody_would_run(tmp_path, text, mistake):
+    (tmp_path / "a.md").write_text(text)
+    with pytest.raises(Mistake, match=mistake):
+        for block in blocks(tmp_path / "a.md"):
+            steps(block)
+
+
+@pytest.mark.parametrize("shown, printed, expected", [
+    ("a", "a", True), ("a", "b", False), ("a...c", "abc", True), ("a...c", "abd", False), ("...", "", True), ("...", "a\nb", True),
+    ("a\n...\nd", "a\nb\nc\nd", True), ("a\n...\nd", "a\nb\nc", False), ("a", "a\nb", False), ("a.c", "abc", False), ("", "a", False)])
+def test_comparing(shown, printed, expected):
+    assert fits(shown.splitlines(), printed.splitlines()) is expected
+
+
+def test_a_story_that_fails(tmp_path, installed):
+    """A line in the middle of a block that fails is seen, and so is what follows no more."""
+    (tmp_path / "a.md").write_text("```sh\ntrue\nfalse\ntrue\n```\n")
+    step, = steps(blocks(tmp_path / "a.md")[0])
+    code, printed = run(step.script, tmp_path, installed)
+    assert (code, printed) == (1, "line failed: false\n")
