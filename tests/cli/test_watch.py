@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import PROGRAM
 
-MODULE = Path(os.environ["CTLSIGN_BUILD"]) / "lib" / "ctlsign" / "libctlsign-virtual-token.so"
+MODULE = next(Path(os.environ["CTLSIGN_BUILD"]).glob("lib/**/ctlsign/libctlsign-virtual-token.so"))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from document import Mistake, blocks, fits, steps
 SOURCE = Path(__file__).resolve().parent.parent.parent
 DOCUMENTS = [SOURCE / "README.md", *sorted((SOURCE / "docs").rglob("*.md"))]
 # How many blocks of a document are not run. Who marks one more says so here too.
-NOT_RUN = {"README.md": 2, "docs/cluster.md": 1, "docs/how-to/hsm-unattended.md": 3, "docs/how-to/real-etoken.md": 3,
+NOT_RUN = {"README.md": 3, "docs/cluster.md": 1, "docs/how-to/hsm-unattended.md": 3, "docs/how-to/real-etoken.md": 3,
            "docs/how-to/run-tvs.md": 1, "docs/reference/api.md": 1}
 SECONDS = 240
 

@@ -42,8 +42,9 @@ def install(root, *names):
 
 
 def listing(root):
-    """Every file where packages and programs leave some, but what dpkg, ldconfig and systemd keep for themselves."""
-    theirs = re.compile(r"/var/(lib/dpkg|log|cache)/|/var/lib/systemd/deb-systemd-helper|/etc/ld\.so\.cache$")
+    """Every file where packages and programs leave some, but what dpkg, ldconfig and systemd keep for themselves, and
+    what goes on meanwhile on the machine below."""
+    theirs = re.compile(r"/root/\.cache/|/var/(lib/dpkg|log|cache)/|/var/lib/systemd/deb-systemd-helper|/etc/ld\.so\.cache$")
     return {path for path in root("find", "/etc", "/opt", "/root", "/srv", "/usr", "/var", "-xdev").splitlines() if not theirs.match(path)}
 
 
