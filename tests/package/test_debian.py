@@ -103,9 +103,9 @@ def test_no_file_is_in_two(packages):
             assert path.endswith("/") or seen.setdefault(path, name) == name, path
 
 
-# --- a Debian that has them -----------------------------------------------------------------------------------
+# --- a Debian that has them: in the long run -------------------------------------------------------------------
 
-def test_installed_used_and_removed(root):
+def test_installed_used_and_removed_in_a_root(root):
     version = (HERE.parent.parent / "CMakeLists.txt").read_text().split("VERSION ")[2].split()[0]
     root("systemctl", "start", "basic.target")  # what services wait for makes some files of its own
     before = listing(root)
@@ -126,7 +126,7 @@ def test_installed_used_and_removed(root):
     assert listing(root) - before == left
 
 
-def test_virtual_tokens_stand_alone(root):
+def test_virtual_tokens_stand_alone_in_a_root(root):
     before = listing(root)
     install(root, "ctlsign-virtual-token")
     root("test", "!", "-e", "/usr/bin/ctlsign")
@@ -141,7 +141,7 @@ def test_virtual_tokens_stand_alone(root):
     assert listing(root) == before
 
 
-def test_development(root):
+def test_development_in_a_root(root):
     """Somebody else's projects, in C and in C++, and what the package of one of them depends on."""
     install(root, *(name for name in NAMES if name != "python3-ctlsign"))
     shutil.copytree(HERE / "consumer", root.given / "consumer")
