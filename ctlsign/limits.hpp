@@ -11,9 +11,10 @@ inline constexpr std::size_t kFile = 16U << 20U;          ///< a list, a signed 
 inline constexpr std::size_t kInventory = 1U << 30U;      ///< an inventory of phones
 inline constexpr std::size_t kBackup = 1U << 30U;         ///< a backup of a cluster
 inline constexpr std::size_t kIntroductions = 1U << 20U;  ///< certificates that clusters show each other
-inline constexpr std::int64_t kStretching = 10'000'000;   ///< iterations behind the passphrase of those
+inline constexpr std::int64_t kStretching = 1'000'000;    ///< iterations behind the passphrase of those
 inline constexpr std::size_t kNamesInFolder = 100'000;    ///< files that an SFTP server lists in a folder
 inline constexpr std::size_t kNameOnServer = 4096;        ///< the name of a file on an SFTP server
+inline constexpr std::size_t kSftpMessage = 64U << 10U;   ///< an SFTP server's answer to a renaming
 inline constexpr std::size_t kHttpHead = 16U << 10U;      ///< what an HTTP server says before a file
 
 inline constexpr std::size_t kTvsDatabase = 256U << 20U;  ///< the database of a TVS server

@@ -58,8 +58,7 @@ class Server final : public MeetingPlace {
     void store(const std::string& name, const Bytes& octets) override {
         const std::string next = path_of("." + name + ".next");
         session_.store(next, octets);
-        session_.remove(path_of(name));
-        session_.rename(next, path_of(name));
+        session_.replace(path_of(name), next);
     }
 
   private:

@@ -46,17 +46,12 @@ void SftpTarget::prepare(const std::optional<Bytes>& octets) {
     if (octets) store_checked(next_, *octets);
 }
 
-void SftpTarget::replace_by(const std::string& path) {
-    session_.remove(file_);
-    session_.rename(path, file_);
-}
-
 void SftpTarget::switch_over() {
     if (!has_next_) {
         session_.remove(file_);
         return;
     }
-    replace_by(next_);
+    session_.replace(file_, next_);
     has_next_ = false;
 }
 
@@ -65,7 +60,7 @@ void SftpTarget::go_back() {
         session_.remove(file_);
         return;
     }
-    replace_by(before_);
+    session_.replace(file_, before_);
     has_before_ = false;
 }
 

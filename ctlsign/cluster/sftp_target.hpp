@@ -7,8 +7,8 @@
 
 namespace ctlsign::cluster {
 
-/// A folder on a server, over SFTP. The server replaces no file in one step: for a moment it serves none,
-/// which phones take as nothing new.
+/// A folder on a server, over SFTP. A server without posix-rename@openssh.com serves none for a moment, which
+/// phones take as nothing new.
 class SftpTarget final : public Target {
   public:
     SftpTarget(const SftpAddress& address, const SshTrust& trust);
@@ -21,7 +21,6 @@ class SftpTarget final : public Target {
 
   private:
     void store_checked(const std::string& path, const Bytes& octets);
-    void replace_by(const std::string& path);
 
     SftpSession session_;
     std::string file_, next_, before_;  ///< what is served; what stands beside it while nodes are switched

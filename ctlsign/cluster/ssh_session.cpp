@@ -14,6 +14,7 @@
 #include <mutex>
 #include <new>
 
+#include <ctlsign/cluster/posix_rename.hpp>
 #include <ctlsign/cluster/ssh_session.hpp>
 #include <ctlsign/error.hpp>
 #include <ctlsign/limits.hpp>
@@ -28,6 +29,23 @@ constexpr std::size_t kPiece = 30000;  // octets; servers take packets of 32 KiB
 using AddressPtr = std::unique_ptr<addrinfo, FreeWith<freeaddrinfo>>;
 using HandlePtr = std::unique_ptr<LIBSSH2_SFTP_HANDLE, FreeWith<libssh2_sftp_close_handle>>;
 using AgentPtr = std::unique_ptr<LIBSSH2_AGENT, FreeWith<libssh2_agent_free>>;
+
+std::error_code code_of(unsigned long status) {
+    const auto system = [](std::errc code) { return std::make_error_code(code); };
+    switch (status) {
+        case LIBSSH2_FX_NO_SUCH_FILE:
+        case LIBSSH2_FX_NO_SUCH_PATH:
+            return system(std::errc::no_such_file_or_directory);
+        case LIBSSH2_FX_PERMISSION_DENIED:
+        case LIBSSH2_FX_WRITE_PROTECT:
+            return system(std::errc::permission_denied);
+        case LIBSSH2_FX_NO_SPACE_ON_FILESYSTEM:
+        case LIBSSH2_FX_QUOTA_EXCEEDED:
+            return system(std::errc::no_space_on_device);
+        default:
+            return Errc::NodeFailed;
+    }
+}
 
 void begin_library() {
     static std::once_flag once;
@@ -172,6 +190,7 @@ SftpSession::~SftpSession() {
 }
 
 void SftpSession::close() noexcept {
+    posix_rename_.reset();
     if (sftp_ != nullptr) libssh2_sftp_shutdown(sftp_);
     if (session_ != nullptr) {
         libssh2_session_disconnect_ex(session_, SSH_DISCONNECT_BY_APPLICATION, "done", "");
@@ -184,17 +203,8 @@ void SftpSession::fail(std::string_view step, const std::string& path) const {
     char* text = nullptr;
     const int error = libssh2_session_last_error(session_, &text, nullptr, 0);
     const unsigned long status = error == LIBSSH2_ERROR_SFTP_PROTOCOL ? libssh2_sftp_last_error(sftp_) : 0;
-    const auto system = [](std::errc code) { return std::make_error_code(code); };
-    std::error_code code = Errc::NodeFailed;
-    if (status == LIBSSH2_FX_NO_SUCH_FILE || status == LIBSSH2_FX_NO_SUCH_PATH)
-        code = system(std::errc::no_such_file_or_directory);
-    else if (status == LIBSSH2_FX_PERMISSION_DENIED || status == LIBSSH2_FX_WRITE_PROTECT)
-        code = system(std::errc::permission_denied);
-    else if (status == LIBSSH2_FX_NO_SPACE_ON_FILESYSTEM || status == LIBSSH2_FX_QUOTA_EXCEEDED)
-        code = system(std::errc::no_space_on_device);
-    else if (error == LIBSSH2_ERROR_TIMEOUT)
-        code = system(std::errc::timed_out);
-    throw Error(code, step, path,
+    throw Error(error == LIBSSH2_ERROR_TIMEOUT ? std::make_error_code(std::errc::timed_out) : code_of(status),
+                step, path,
                 fmt::format("{} says {}{}", name_, text, status != 0 ? fmt::format(" ({})", status) : ""));
 }
 
@@ -261,10 +271,18 @@ void SftpSession::store(const std::string& path, ByteView bytes) {
         fail("flushing", path);
 }
 
-void SftpSession::rename(const std::string& path, const std::string& new_path) {
-    if (libssh2_sftp_rename_ex(sftp_, path.data(), static_cast<unsigned>(path.size()), new_path.data(),
-                               static_cast<unsigned>(new_path.size()), LIBSSH2_SFTP_RENAME_NATIVE) != 0) {
-        fail("renaming", path);
+void SftpSession::replace(const std::string& path, const std::string& next) {
+    if (!posix_rename_) posix_rename_ = std::make_unique<PosixRename>(session_);
+    if (posix_rename_->is_offered()) {
+        const auto status = posix_rename_->run(next, path);
+        if (!status) fail("renaming", next);
+        if (*status == LIBSSH2_FX_OK) return;
+        throw Error(code_of(*status), "renaming", next, fmt::format("{} says {}", name_, *status));
+    }
+    remove(path);
+    if (libssh2_sftp_rename_ex(sftp_, next.data(), static_cast<unsigned>(next.size()), path.data(),
+                               static_cast<unsigned>(path.size()), LIBSSH2_SFTP_RENAME_NATIVE) != 0) {
+        fail("renaming", next);
     }
 }
 

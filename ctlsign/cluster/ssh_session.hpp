@@ -9,10 +9,12 @@
 
 #include <pkcs11/bytes.hpp>
 
-struct _LIBSSH2_SESSION;
-struct _LIBSSH2_SFTP;
+struct _LIBSSH2_SESSION;  // NOLINT(bugprone-reserved-identifier): libssh2 calls them so
+struct _LIBSSH2_SFTP;     // NOLINT(bugprone-reserved-identifier)
 
 namespace ctlsign::cluster {
+
+class PosixRename;
 
 /// `sftp://USER@HOST[:PORT]/FOLDER`
 struct SftpAddress {
@@ -43,8 +45,8 @@ class SftpSession {
     std::optional<Bytes> load(const std::string& path, std::size_t limit);
     /// Writes a new file and has the server put it on its disk, where it can.
     void store(const std::string& path, ByteView bytes);
-    /// NEW_PATH must not be there.
-    void rename(const std::string& path, const std::string& new_path);
+    /// NEXT becomes PATH, in one step where the server can; elsewhere there is no PATH for a moment.
+    void replace(const std::string& path, const std::string& next);
     /// One that is not there is no failure.
     void remove(const std::string& path);
 
@@ -61,6 +63,7 @@ class SftpSession {
     int socket_ = -1;
     _LIBSSH2_SESSION* session_ = nullptr;
     _LIBSSH2_SFTP* sftp_ = nullptr;
+    std::unique_ptr<PosixRename> posix_rename_;  ///< once something was renamed
 };
 
 }  // namespace ctlsign::cluster

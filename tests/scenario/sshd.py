@@ -26,10 +26,10 @@ class Server:
             self.port = free.getsockname()[1]
         self.process = None
 
-    def start(self, host_key="host", mount=""):
+    def start(self, host_key="host", mount="", sftp="internal-sftp"):
         (self.folder / "config").write_text(
             f"ListenAddress 127.0.0.1\nPort {self.port}\nHostKey {self.folder / host_key}\nUsePAM no\nStrictModes no\n"
-            f"PidFile none\nMaxStartups 1000\nAuthorizedKeysFile {self.folder / 'user.pub'}\nSubsystem sftp internal-sftp\n")
+            f"PidFile none\nMaxStartups 1000\nAuthorizedKeysFile {self.folder / 'user.pub'}\nSubsystem sftp {sftp}\n")
         # A folder that sshd wants is made in a file system of its own.
         script = f"mount -t tmpfs none /run; mkdir /run/sshd; {mount}\nexec /usr/sbin/sshd -D -e -f {self.folder / 'config'}"
         way = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-Urm"]

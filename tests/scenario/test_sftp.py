@@ -1,5 +1,6 @@
 """A node behind SFTP: an sshd of the test's own, on loopback."""
 
+import pytest
 from conftest import KRAKOW
 from sshd import fingerprint, target
 
@@ -12,6 +13,16 @@ def test_a_file_is_replaced_and_taken_away(remote):
     assert remote("status").code == 0
     remote("delete-ctl", "--yes")
     assert remote.ctl is None
+
+
+@pytest.mark.parametrize("sftp, more", [("internal-sftp -P posix-rename", ""), ("internal-sftp", "MaxSessions 1")],
+                         ids=["without posix-rename", "one channel a connection"])
+def test_a_server_that_replaces_no_file_in_one_step(remote, server, sftp, more):
+    server.stop()
+    server.start(sftp=f"{sftp}\n{more}")
+    remote.change("update", "--digest", "sha512")
+    assert remote.ctl == GOLDEN["tokenless-sha512"]
+    assert remote("status").code == 0
 
 
 def test_another_host_key(remote, server):
