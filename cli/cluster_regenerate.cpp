@@ -134,7 +134,7 @@ void add_cluster_regenerate(CLI::App& parent, Action& action) {
     command.add_option("--bits", options->bits, "1024, 2048 (default) or 4096")->type_name("BITS");
     command.add_option("--days", options->days, "How long it is valid (default: five years)")
         ->type_name("DAYS")
-        ->check(CLI::Range(1U, 36500U));
+        ->check(CLI::Range(1U, 36500U).description(""));
     command.add_option("--key", options->key, "Where to write the private key (default: cluster.db.keys/)")
         ->type_name("FILE");
     add_yes_flag(command, options->answer);

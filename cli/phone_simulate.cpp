@@ -132,7 +132,7 @@ void add_phone_simulate(CLI::App& parent, Action& action) {
         ->allow_extra_args(false);
     command.add_option("--count", options->count, "Phones to add: SEP000000000000 and so on")
         ->type_name("NUMBER")
-        ->check(CLI::Range(1U, 1'000'000U));
+        ->check(CLI::Range(1U, 1'000'000U).description(""));
     command.add_option("--model", options->model, "Of the phones that --count adds (default 8861)")
         ->type_name("NAME");
     command.add_option("--firmware", options->firmware, "Of the phones that --count adds")->type_name("NAME");
@@ -143,7 +143,7 @@ void add_phone_simulate(CLI::App& parent, Action& action) {
         ->type_name("PEM");
     command.add_option("--timeout", options->timeout, "Seconds for one TVS server (default 30)")
         ->type_name("SECONDS")
-        ->check(CLI::Range(1U, 3600U));
+        ->check(CLI::Range(1U, 3600U).description(""));
     command.add_flag_callback(
         "--quiet", [options] { options->talk = Talk::Summary; }, "The summary alone, not every phone's log");
     add_json_flag(command, options->format);

@@ -153,7 +153,7 @@ void add_token_provision(CLI::App& parent, Action& action) {
     command.add_option("--bits", options->bits, "1024, 2048 (default) or 4096")->type_name("BITS");
     command.add_option("--days", options->days, "How long the certificate is valid (default 7300)")
         ->type_name("DAYS")
-        ->check(CLI::Range(1U, 36500U));
+        ->check(CLI::Range(1U, 36500U).description(""));
     command.add_option("--digest", options->digest, "sha1, sha256 (default) or sha512")->type_name("DIGEST");
     add_token_options(command, options->token);
     add_json_flag(command, options->format);

@@ -2,9 +2,11 @@
 
 #include <memory>
 
+#include <cli/exit_code.hpp>
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
 #include <cli/tvs.hpp>
+#include <ctlsign/cluster/phones.hpp>
 #include <ctlsign/tvs/database.hpp>
 
 namespace ctlsign::cli {
@@ -12,12 +14,19 @@ namespace ctlsign::cli {
 namespace {
 
 struct Options {
-    std::string file, output;
+    std::string file, cluster, output;
     Format format = Format::AsText;
 };
 
+tvs::Database load(const Options& options) {
+    if (options.file.empty() == options.cluster.empty())
+        throw UsageError("give a FILE, or --cluster: one of them");
+    if (!options.file.empty()) return tvs::Database::load(options.file);
+    return {cluster::tvs_database(cluster::Database::open(options.cluster).load()), {}};
+}
+
 ExitCode run(const Options& options) {
-    const auto database = tvs::Database::load(options.file);
+    const auto database = load(options);
     tvs::store_database(options.output, database.entries);
     for (const std::string& problem : database.problems) print_warning("left out: " + problem);
     if (options.format == Format::AsJson) {
@@ -42,9 +51,14 @@ void add_tvs_import(CLI::App& parent, Action& action) {
     const auto options = std::make_shared<Options>();
     CLI::App& command = add_command(
         parent, "import-database",
-        "Take over the database of the open TVS server, each row checked; exit 1 when some are left out",
+        "Take over the database of the open TVS server, each row checked (exit 1 when some are left out), or "
+        "make one of a cluster's certificate stores",
         "ctlsign tvs import-database /var/lib/tvs/tvs.sqlite3 -o tvs.db");
-    command.add_option("FILE", options->file, "SQLite file with the table 'certificates'")->required();
+    command.add_option("FILE", options->file, "SQLite file with the table 'certificates'");
+    command
+        .add_option("--cluster", options->cluster,
+                    "Instead of FILE: a cluster's file, for what its certificate stores vouch for")
+        ->type_name("FILE");
     command.add_option("-o,--output", options->output, "The new database")->type_name("FILE")->required();
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });

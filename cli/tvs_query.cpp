@@ -163,7 +163,7 @@ void add_tvs_query(CLI::App& parent, Action& action) {
         ->type_name("PEM");
     command.add_option("--timeout", options->timeout, "Seconds for the whole exchange (default 10)")
         ->type_name("SECONDS")
-        ->check(CLI::Range(1U, 3600U));
+        ->check(CLI::Range(1U, 3600U).description(""));
     add_tls_options(command, options->policy);
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });

@@ -264,20 +264,22 @@ void add_tvs_serve(CLI::App& parent, Action& action) {
         ->allow_extra_args(false);
     command.add_option("--threads", options->threads, "How many (default one a core)")
         ->type_name("NUMBER")
-        ->check(CLI::Range(1U, 256U));
+        ->check(CLI::Range(1U, 256U).description(""));
     command.add_option("--max-connections", options->limits.connections, "At once (default 8192)")
         ->type_name("NUMBER")
-        ->check(CLI::Range(1U, 1U << 20U));
+        ->check(CLI::Range(1U, 1U << 20U).description(""));
     command
         .add_option("--max-per-address", options->limits.per_address,
                     "At once from one address (default 256)")
         ->type_name("NUMBER")
-        ->check(CLI::Range(1U, 1U << 20U));
+        ->check(CLI::Range(1U, 1U << 20U).description(""));
     command.add_option("--max-message", options->limits.message, "Octets of a request (default 16384)")
         ->type_name("OCTETS")
-        ->check(CLI::Range(64U, 65545U));
+        ->check(CLI::Range(64U, 65545U).description(""));
     const auto seconds = [&command](const char* name, unsigned& value, const char* description) {
-        command.add_option(name, value, description)->type_name("SECONDS")->check(CLI::Range(1U, 86400U));
+        command.add_option(name, value, description)
+            ->type_name("SECONDS")
+            ->check(CLI::Range(1U, 86400U).description(""));
     };
     seconds("--handshake-timeout", options->handshake, "For the TLS handshake (default 10)");
     seconds("--request-timeout", options->request,

@@ -82,7 +82,6 @@ class Reader {
         ERR_clear_error();
         throw Error(Errc::Malformed, "reading the certificates of a cluster", name_, why);
     }
-    int passphrase_size() const { return static_cast<int>(passphrase_.size()); }
 
     void check_mac(PKCS12& file) const {
         if (PKCS12_mac_present(&file) == 0) malformed("nothing protects it from being changed");
@@ -90,17 +89,21 @@ class Reader {
         PKCS12_get0_mac(nullptr, nullptr, nullptr, &iterations, &file);
         if (iterations != nullptr && ASN1_INTEGER_get(iterations) > limits::kStretching)
             malformed("its passphrase is stretched beyond reason");
-        if (PKCS12_verify_mac(&file, passphrase_.data(), passphrase_size()) == 1) return;
+        const auto fits = [&](const char* passphrase) {
+            return PKCS12_verify_mac(&file, passphrase, static_cast<int>(passphrase_.size())) == 1;
+        };
+        // Programs write no passphrase in either of two ways.
+        if (passphrase_.empty() ? fits("") || fits(nullptr) : fits(passphrase_.data())) return;
         ERR_clear_error();
         throw Error(sast::Errc::WrongPassphrase, "reading the certificates of a cluster", name_,
                     "or it was changed");
     }
 
     void read(PKCS7* safe) {
-        const BagsPtr bags(PKCS7_type_is_encrypted(safe)
-                               ? PKCS12_unpack_p7encdata(safe, passphrase_.data(), passphrase_size())
-                           : PKCS7_type_is_data(safe) ? PKCS12_unpack_p7data(safe)
-                                                      : nullptr);
+        // Certificates are no secret: clusters leave them readable, and nothing else is worked on.
+        if (PKCS7_type_is_encrypted(safe))
+            malformed("its certificates are encrypted; write it with cluster export");
+        const BagsPtr bags(PKCS7_type_is_data(safe) ? PKCS12_unpack_p7data(safe) : nullptr);
         if (!bags) malformed("its contents cannot be read");
         for (int i = 0; i < sk_PKCS12_SAFEBAG_num(bags.get()); ++i)
             read(sk_PKCS12_SAFEBAG_value(bags.get(), i));

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <unordered_set>
 #include <utility>
@@ -7,26 +8,53 @@
 #include <ctlsign/cluster/history.hpp>
 #include <ctlsign/cluster/phones.hpp>
 #include <ctlsign/trustlist/decode.hpp>
-#include <ctlsign/tvs/certificate_store.hpp>
 #include <ctlsign/tvs/phone_answer.hpp>
 
 namespace ctlsign::cluster {
 
-namespace {
-
-// Which certificates TVS calls a SAST: tvs-protocol.md, "Which answers say SAST".
-bool vouches_as_sast(Store store) noexcept {
-    return store == Store::PhoneSastTrust || store == Store::CallManager || store == Store::ItlRecovery;
+std::vector<tvs::DatabaseEntry> tvs_database(const State& state) {
+    std::vector<tvs::DatabaseEntry> database;
+    for (const StoredCertificate& stored : state.certificates) {
+        const auto vouch = [&](Role role) {
+            auto at = std::ranges::find_if(database, [&](const tvs::DatabaseEntry& entry) {
+                return equal(entry.certificate.der(), stored.certificate.der());
+            });
+            if (at == database.end()) at = database.insert(at, {stored.certificate, {}});
+            if (std::ranges::find(at->roles, role) == at->roles.end()) at->roles.push_back(role);
+        };
+        switch (stored.store) {
+            case Store::CallManager:
+                vouch(Role::Sast);
+                for (const Node& node : state.nodes)
+                    if (node.id == stored.node) vouch(node.role);
+                break;
+            case Store::ItlRecovery:
+            case Store::PhoneSastTrust:
+                vouch(Role::Sast);
+                break;
+            case Store::CallManagerTrust:
+                // Those of other clusters sign what phones fetch there; copies of CAPF's are in it, too.
+                if (!state.holds(Store::CallManager, stored.certificate) &&
+                    !state.holds(Store::CapfTrust, stored.certificate))
+                    vouch(Role::Tftp);
+                break;
+            case Store::Capf:
+            case Store::CapfTrust:
+                vouch(Role::Capf);
+                break;
+            case Store::Tvs:
+                vouch(Role::Tvs);
+                break;
+            default:  // nothing that phones ask about
+                break;
+        }
+    }
+    return database;
 }
-
-}  // namespace
 
 std::vector<phone::TvsServer> tvs_servers(const State& state, const TrustList& list,
                                           const TrustList* served) {
-    std::vector<tvs::DatabaseEntry> database;
-    for (const StoredCertificate& stored : state.certificates)
-        if (vouches_as_sast(stored.store)) database.push_back({stored.certificate, {Role::Sast}});
-    const tvs::CertificateStore store(database, served);
+    const tvs::CertificateStore store(tvs_database(state), served);
 
     std::vector<phone::TvsServer> servers;
     for (const Node& node : state.nodes) {

@@ -5,8 +5,13 @@
 #include <ctlsign/cluster/database.hpp>
 #include <ctlsign/phone/decision.hpp>
 #include <ctlsign/phone/inventory.hpp>
+#include <ctlsign/tvs/certificate_store.hpp>
 
 namespace ctlsign::cluster {
+
+/// What the stores of a cluster let its TVS servers vouch for, each certificate once, and as what:
+/// tvs-protocol.md, "Which answers say SAST".
+std::vector<tvs::DatabaseEntry> tvs_database(const State& state);
 
 /// What the TVS servers of a cluster say of the signer of LIST while they serve SERVED (null: no CTL): every
 /// node with a TVS certificate is one, the publisher the first.

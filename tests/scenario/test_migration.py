@@ -127,6 +127,17 @@ def test_a_passphrase_keeps_the_file_as_it_was(pair):
         assert done.returncode in (3, 5), done.stderr
 
 
+@pytest.mark.parametrize("seed, told", [
+    ("callmanager", "CallManager of krakow"), ("encrypted", "its certificates are encrypted"), ("no-mac", "nothing protects it"),
+    ("stretched-beyond-reason", "stretched beyond reason"), ("name-of-nothing", "does not say whose it is")])
+def test_a_file_of_other_tools(pair, seed, told):
+    for run in (pair.make("a"), pair.make("b")):
+        run("export", pair.place)
+    (pair.place / "c.p12").write_bytes((KRAKOW.parents[1] / "fuzz/corpus/introductions" / seed).read_bytes())
+    result = pair.ctlsign("cluster", "consolidate", pair.place, expect=0 if seed == "callmanager" else 3)
+    assert told in result.out + result.err
+
+
 def test_others_read_it(pair):
     a = pair.make("a")
     a("export", pair.place)

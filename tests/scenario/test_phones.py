@@ -51,6 +51,23 @@ def test_the_question_says_what_phones_will_do(tokens, itl):
     assert (after["accepts"], after["refuses"], after["not-known"]) == (2, 2, 1)
 
 
+def test_the_stores_are_what_tvs_vouches_for(tokens, itl):
+    for name in (FIRST, SECOND):
+        tokens("certificate", "import", KRAKOW / "tokens" / f"{name}.pem", "--store", "Phone-SAST-trust")
+    told = json.loads(tokens.ctlsign("tvs", "import-database", "--cluster", "cluster.db", "-o", "tvs.db", "--json").out)
+    assert told["left-out"] == []
+    roles = {}
+    for one in told["certificates"]:
+        roles.setdefault(one["subject"], set()).update(one["roles"])
+    named = {name: next(roles[subject] for subject in roles if name in subject) for name in ("pub", "sub1", "CAPF", "tvs", FIRST, SECOND)}
+    # CallManager-trust has copies of these two and of CAPF's.
+    assert named["pub"] == named["sub1"] == {"SAST", "CCM+TFTP"}
+    assert (named["CAPF"], named["tvs"], named[FIRST], named[SECOND]) == ({"CAPF"}, {"TVS"}, {"SAST"}, {"SAST"})
+    assert "left out" in tokens.ctlsign("tvs", "import-database", "tvs.db", "-o", "again.db").out
+    for arguments in ((), ("open.db", "--cluster", "cluster.db")):
+        assert "one of them" in tokens.ctlsign("tvs", "import-database", *arguments, "-o", "no.db", expect=2).err
+
+
 def test_the_history_is_known_by_its_checksums(cluster):
     cluster.change("mixed-mode", "--tokenless", "--digest", "sha1")
     old = cluster.ctl
