@@ -19,7 +19,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // What the first entry has before it.
-const std::string kBeginning(64, '0');
+constexpr std::string_view kBeginning = "0000000000000000000000000000000000000000000000000000000000000000";
 
 std::string hash_of(std::string_view line) {
     const std::array<ByteView, 1> parts{as_bytes(line)};
@@ -44,7 +44,7 @@ std::string user_name() {
 void append_audit(Writer& writer, std::string_view event, AuditDetails details) {
     sqlite::Connection& connection = writer.connection();
     std::int64_t number = 1;
-    std::string previous = kBeginning;
+    std::string previous(kBeginning);
     {
         sqlite::Statement last =
             connection.query("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1");

@@ -130,7 +130,7 @@ class CsvReader {
 };
 
 std::string csv_cell(const std::string& text) {
-    if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
+    if (text.find_first_of(",\"\n\r") == std::string::npos && trim(text).size() == text.size()) return text;
     std::string quoted = "\"";
     for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
     return quoted + '"';
@@ -222,15 +222,16 @@ class InventoryReader {
                 malformed(line, fmt::format("'{}' is no checksum as phones display it", row[field]));
             row[field] = std::move(*checksum);
         }
-        if (!names_.insert(row[kDevice]).second)
-            malformed(line, fmt::format("'{}' comes twice", row[kDevice]));
         const Traits traits{row[kModel], row[kFirmware], row[kCtl], row[kItl], row[kPool], row[kTvs]};
         inventory_.add(std::move(row[kDevice]), traits);
+        const std::string& name = inventory_.phones_.back().name;
+        if (!names_.insert(name).second) malformed(line, fmt::format("'{}' comes twice", name));
     }
 
     std::string_view name_;
     Inventory inventory_;
-    std::unordered_set<std::string> names_;
+    std::unordered_set<std::string_view>
+        names_;  // of phones, which stay where they are: there is room for all
 };
 
 std::uint32_t Inventory::intern(const Traits& traits) {

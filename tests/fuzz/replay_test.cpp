@@ -44,7 +44,10 @@ INSTANTIATE_TEST_SUITE_P(Targets, Replay,
                          ::testing::Values(Target{"list", list}, Target{"header", header},
                                            Target{"record", record}, Target{"sgn", sgn},
                                            Target{"certificate", certificate}, Target{"uri", uri},
-                                           Target{"manifest", manifest}, Target{"tvs_message", tvs_message}),
+                                           Target{"manifest", manifest}, Target{"tvs_message", tvs_message},
+                                           Target{"inventory", inventory}, Target{"models", models},
+                                           Target{"quirks", quirks}, Target{"profile", profile},
+                                           Target{"fault", fault}, Target{"introductions", introductions}),
                          [](const auto& target) { return std::string(target.param.first); });
 
 }  // namespace

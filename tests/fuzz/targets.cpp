@@ -3,6 +3,9 @@
 #include <string>
 #include <string_view>
 
+#include <ctlsign/cluster/migration.hpp>
+#include <ctlsign/phone/inventory.hpp>
+#include <ctlsign/phone/model.hpp>
 #include <ctlsign/trustlist/decode.hpp>
 #include <ctlsign/trustlist/encode.hpp>
 #include <ctlsign/trustlist/extract.hpp>
@@ -12,7 +15,11 @@
 #include <ctlsign/trustlist/verify.hpp>
 #include <ctlsign/tvs/certificate_store.hpp>
 #include <ctlsign/tvs/message.hpp>
+#include <pkcs11/quirks.hpp>
+#include <pkcs11/token.hpp>
 #include <pkcs11/uri.hpp>
+#include <softhsm-profiles/fault.hpp>
+#include <softhsm-profiles/profile.hpp>
 #include <tests/fuzz/targets.hpp>
 
 namespace ctlsign::fuzz {
@@ -155,6 +162,59 @@ void tvs_message(ByteView input) {
             promise(response.id == message.id && source == tvs::CertificateStore::Source::Nowhere);
             promise(tvs::decode(tvs::encode(response)) == response);
         }
+    });
+}
+
+void inventory(ByteView input) {
+    refusing([&] {
+        const auto phones = phone::Inventory::decode(as_text(input), "fuzz");
+        const std::string text = phones.encode();
+        const auto again = phone::Inventory::decode(text, "again");
+        promise(again.phones().size() == phones.phones().size());
+        promise(again.encode() == text);
+    });
+}
+
+void models(ByteView input) {
+    refusing([&] {
+        auto table = phone::ModelTable::shipped();
+        table.append(phone::ModelTable::decode(as_text(input), "fuzz"));
+        for (const char* name : {"CP-8861", "Cisco Unified IP Phone 7940", "", "*"})
+            (void)table.find(name, "sip88xx.14-1");
+    });
+}
+
+void quirks(ByteView input) {
+    refusing([&] {
+        const auto table = pkcs11::QuirkTable::decode(as_text(input), "fuzz");
+        pkcs11::TokenInfo token;
+        token.label = "SAST-ADN008580ef";
+        token.model = "eToken";
+        (void)find_quirks(table, token).effects();
+        (void)find_quirks(table, pkcs11::Module::Info{"SafeNet", "eToken", 2, 20, 10, 8}).effects();
+        (void)may_forbid_finalize(table);
+    });
+}
+
+void profile(ByteView input) {
+    refusing([&] {
+        const std::string text = encode_profile(softhsm::decode_profile(as_text(input), "fuzz"));
+        promise(encode_profile(softhsm::decode_profile(text, "fuzz")) == text);
+    });
+}
+
+void fault(ByteView input) {
+    refusing([&] {
+        const auto one = softhsm::decode_fault(as_text(input));
+        promise(softhsm::decode_fault(encode_fault(one)) == one);
+    });
+}
+
+void introductions(ByteView input) {
+    refusing([&] {
+        const auto shown = cluster::decode_introductions(input, "", "fuzz");
+        promise(!shown.empty());
+        for (const auto& each : shown) promise(!each.certificate.der().empty());
     });
 }
 

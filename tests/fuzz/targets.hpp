@@ -10,9 +10,15 @@ void list(ByteView input);    ///< trust lists: decode, encode, verify, show, ex
 void header(ByteView input);  ///< a list that waits for its signature (.tbs): only the header has to be right
 void record(ByteView input);  ///< one record behind a good header
 void sgn(ByteView input);     ///< signed configuration files
-void certificate(ByteView input);  ///< X.509, DER and PEM
-void uri(ByteView input);          ///< PKCS#11 URIs
-void manifest(ByteView input);     ///< manifests
-void tvs_message(ByteView input);  ///< messages of the Trust Verification Service, and answers to them
+void certificate(ByteView input);    ///< X.509, DER and PEM
+void uri(ByteView input);            ///< PKCS#11 URIs
+void manifest(ByteView input);       ///< manifests
+void tvs_message(ByteView input);    ///< messages of the Trust Verification Service, and answers to them
+void inventory(ByteView input);      ///< phones, as CSV or JSON lines
+void models(ByteView input);         ///< tables of models of phones
+void quirks(ByteView input);         ///< tables of what tokens and modules do otherwise
+void profile(ByteView input);        ///< kinds of virtual tokens
+void fault(ByteView input);          ///< lines of fault scripts
+void introductions(ByteView input);  ///< PKCS#12 by which clusters know each other
 
 }  // namespace ctlsign::fuzz
