@@ -13,7 +13,7 @@ using Action = std::function<ExitCode()>;
 
 /// The program that this is: "ctlsign", or "ctlsign-virtual-token". Its commands are in the source file of
 /// that name.
-extern const char* const kProgram;
+const char* program_name() noexcept;
 
 /// A subcommand with one line of description and one example, the two parts of its --help and manual page.
 CLI::App& add_command(CLI::App& parent, const std::string& name, const std::string& description,

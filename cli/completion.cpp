@@ -49,7 +49,7 @@ std::string bash(const CommandInfo& program) {
         "    done\n"
         "    compopt -o default\n"
         "    case $at:$prev in\n",
-        kProgram, known_paths(commands));
+        program_name(), known_paths(commands));
     const auto out = std::back_inserter(text);
     for (const CommandInfo* command : commands) {
         for (const auto& option : command->options) {
@@ -67,7 +67,7 @@ std::string bash(const CommandInfo& program) {
                        join(command->path, "/"), takes_paths(*command) ? "-f " : "",
                        join(names_of(*command), " "));
     }
-    fmt::format_to(out, "    esac\n}}\ncomplete -F _{0} {0}\n", kProgram);
+    fmt::format_to(out, "    esac\n}}\ncomplete -F _{0} {0}\n", program_name());
     return text;
 }
 
@@ -119,9 +119,9 @@ std::string zsh(const CommandInfo& program) {
         "        case $at/$words[i] in ({1}) at=$at/$words[i] ;; esac\n"
         "    done\n"
         "    case $at in\n",
-        kProgram, known_paths(commands));
+        program_name(), known_paths(commands));
     for (const CommandInfo* command : commands) zsh_command(text, *command);
-    fmt::format_to(std::back_inserter(text), "    esac\n}}\n_{} \"$@\"\n", kProgram);
+    fmt::format_to(std::back_inserter(text), "    esac\n}}\n_{} \"$@\"\n", program_name());
     return text;
 }
 
@@ -131,7 +131,7 @@ void add_completion(CLI::App& program, Action& action) {
     const auto shell = std::make_shared<std::string>();
     CLI::App& command =
         add_command(program, "completion", "Print shell completion",
-                    fmt::format("{0} completion bash > /etc/bash_completion.d/{0}", kProgram));
+                    fmt::format("{0} completion bash > /etc/bash_completion.d/{0}", program_name()));
     command.group("");
     command.add_option("SHELL", *shell, "bash or zsh")->required();
     command.callback([&program, &action, shell] {

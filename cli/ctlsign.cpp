@@ -5,7 +5,9 @@
 
 namespace ctlsign::cli {
 
-const char* const kProgram = "ctlsign";
+const char* program_name() noexcept {
+    return "ctlsign";
+}
 
 namespace {
 

@@ -3,7 +3,9 @@
 // For those who test software of their own: the commands of `ctlsign virtual`, and nothing else.
 namespace ctlsign::cli {
 
-const char* const kProgram = "ctlsign-virtual-token";
+const char* program_name() noexcept {
+    return "ctlsign-virtual-token";
+}
 
 void add_commands(CLI::App& program, Action& action) {
     program.description("Virtual PKCS#11 tokens for tests, in the folder CTLSIGN_VIRTUAL_TOKENS");

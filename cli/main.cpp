@@ -42,10 +42,10 @@ int run(int argc, char** argv) {
     umask(umask(0) | S_IWOTH);
     // A module's server process that dies, or a reader of our output, costs an error and not the program.
     std::signal(SIGPIPE, SIG_IGN);
-    CLI::App program("", kProgram);
+    CLI::App program("", program_name());
     Action action;
     program.set_help_flag("-h,--help", "Print this help");
-    const std::string version = fmt::format("{} {}", kProgram, CTLSIGN_VERSION);
+    const std::string version = fmt::format("{} {}", program_name(), CTLSIGN_VERSION);
     program.set_version_flag("--version", version, "Print the version");
     program.require_subcommand(1);
     program.get_formatter()->label("TEXT", "");

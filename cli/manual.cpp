@@ -120,8 +120,8 @@ ExitCode run(const CommandInfo& program, const Options& options) {
 
 void add_manual(CLI::App& program, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command =
-        add_command(program, "manual", "Print a manual page", fmt::format("{} manual | man -l -", kProgram));
+    CLI::App& command = add_command(program, "manual", "Print a manual page",
+                                    fmt::format("{} manual | man -l -", program_name()));
     command.group("");
     command.add_option("COMMAND", options->command, "The command; the program's page without one");
     command.add_option("--folder", options->folder, "Write every page there")->type_name("FOLDER");

@@ -37,7 +37,7 @@ bool colours(int descriptor) noexcept {
 
 void print_line(std::string_view colour, std::string_view word, std::string_view line) {
     const bool coloured_word = !colour.empty() && colours(STDERR_FILENO);
-    std::string text = fmt::format("{}: ", kProgram);
+    std::string text = fmt::format("{}: ", program_name());
     if (coloured_word) text += colour;
     text += word;
     if (coloured_word) text += "\033[0m";
