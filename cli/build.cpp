@@ -22,24 +22,6 @@ struct Options {
     Format format = Format::AsText;
 };
 
-void report_plan(const Options& options, const ListDraft& draft, const sast::Signer::Facts& facts,
-                 std::size_t length) {
-    if (options.format == Format::AsJson) {
-        print_json({{"file", options.output},
-                    {"length", length},
-                    {"signer", facts.description},
-                    {"digest", to_text(draft.header.digest)},
-                    {"timestamp", format_utc(draft.header.timestamp)},
-                    {"records", draft.records.size()},
-                    {"dry-run", true}});
-    } else {
-        print(fmt::format(
-            "{}: would be {} octets, {} records, signed by {} with {} at {}; nothing is written\n",
-            options.output, length, draft.records.size(), facts.description, to_text(draft.header.digest),
-            format_utc(draft.header.timestamp)));
-    }
-}
-
 ExitCode run(const Options& options) {
     const LoadedManifest manifest = load_manifest(options.manifest);
     const OpenedSigner opened = open_signer(options.signer);
@@ -49,7 +31,7 @@ ExitCode run(const Options& options) {
     const std::size_t length = prepare(draft).octets.size() + facts.signature_length + 3;
     OutputFile output = open_output(options.output, length, {options.manifest, options.signer.signer});
     if (options.dry_run) {
-        report_plan(options, draft, facts, length);
+        report_planned(options.output, draft, facts, length, options.format);
         return ExitCode::Done;
     }
     const Bytes finished = sign_list(draft, *opened.signer);

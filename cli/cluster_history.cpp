@@ -6,9 +6,9 @@
 #include <cli/cluster_access.hpp>
 #include <cli/input.hpp>
 #include <cli/json.hpp>
+#include <cli/output.hpp>
 #include <cli/terminal.hpp>
 #include <ctlsign/cluster/history.hpp>
-#include <ctlsign/files/store.hpp>
 #include <ctlsign/trustlist/text.hpp>
 
 namespace ctlsign::cli {
@@ -27,7 +27,7 @@ ExitCode store(const cluster::Database& database, const Options& options) {
     if (!octets)
         throw UsageError(
             fmt::format("publication {} has no CTL: see ctlsign cluster history", *options.number));
-    store_file(options.output, *octets);
+    open_output(options.output, octets->size(), {options.cluster.path}).store(*octets);
     return ExitCode::Done;
 }
 

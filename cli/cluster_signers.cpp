@@ -6,25 +6,8 @@
 #include <cli/cluster_signers.hpp>
 #include <cli/exit_code.hpp>
 #include <cli/input.hpp>
-#include <sast/publisher_signer.hpp>
-#include <sast/token_signer.hpp>
 
 namespace ctlsign::cli {
-
-OpenedSigner open_key(const std::string& place, const sast::Certificate& certificate,
-                      const TokenOptions& options) {
-    if (!pkcs11::Uri::looks_like(place)) {
-        auto pins = make_pins(options, std::nullopt);
-        auto signer = sast::PublisherSigner::open(place, certificate, *pins);
-        return {std::move(pins), std::move(signer), {}};
-    }
-    const pkcs11::Uri uri = pkcs11::Uri::parse(place);
-    auto pins = make_pins(options, uri);
-    const pkcs11::Token token = sast::choose_token(find_tokens(options, uri).tokens, uri);
-    auto signer = std::make_unique<sast::TokenSigner>(sast::choose_identity(token, uri, certificate), *pins,
-                                                      make_policy(options));
-    return {std::move(pins), std::move(signer), {}};
-}
 
 void add_token_argument(CLI::App& command, ClusterSignerOptions& options) {
     command
@@ -72,8 +55,7 @@ OpenedSigner open_planned_signer(const cluster::Plan& plan, const std::vector<Gi
         const auto token = std::ranges::find(tokens, certificate, &GivenToken::certificate);
         if (!token->plugged) return open_key(token->text, certificate, options.token);
         auto pins = make_pins(options.token, sast::TokenName::parse(token->text).uri());
-        auto signer = std::make_unique<sast::TokenSigner>(*token->plugged, *pins, make_policy(options.token));
-        return {std::move(pins), std::move(signer), {}};
+        return open_token(*token->plugged, std::move(pins), options.token);
     }
     if (!options.signer.empty()) return open_key(options.signer, certificate, options.token);
     if (plan.signer_key) return open_key(*plan.signer_key, certificate, options.token);

@@ -38,9 +38,6 @@ std::vector<sast::Certificate> certificates_of(const std::vector<GivenToken>& to
 /// Null when there is none.
 const cluster::KnownToken* find_known_token(const cluster::State& state, const std::string& name);
 
-/// The key at PLACE (PKCS#11 URI or file) that belongs to CERTIFICATE, with no PIN spent.
-OpenedSigner open_key(const std::string& place, const sast::Certificate& certificate,
-                      const TokenOptions& options);
 /// The signer that PLAN says, with no PIN spent. Throws UsageError when it is not at hand.
 OpenedSigner open_planned_signer(const cluster::Plan& plan, const std::vector<GivenToken>& tokens,
                                  const ClusterSignerOptions& options);

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include <ctlsign/trustlist/diff.hpp>
 #include <ctlsign/trustlist/model.hpp>

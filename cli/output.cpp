@@ -4,6 +4,7 @@
 #include <cli/output.hpp>
 #include <cli/terminal.hpp>
 #include <ctlsign/trustlist/show.hpp>
+#include <ctlsign/trustlist/text.hpp>
 
 namespace ctlsign::cli {
 
@@ -14,6 +15,24 @@ OutputFile open_output(const std::string& path, std::size_t size, const std::vec
             throw UsageError(fmt::format("{} is an input: the output must be another file", path));
     }
     return OutputFile::open(path, size);
+}
+
+void report_planned(const std::string& path, const ListDraft& draft, const sast::Signer::Facts& facts,
+                    std::size_t length, Format format) {
+    if (format == Format::AsJson) {
+        print_json({{"file", path},
+                    {"length", length},
+                    {"signer", facts.description},
+                    {"digest", to_text(draft.header.digest)},
+                    {"timestamp", format_utc(draft.header.timestamp)},
+                    {"records", draft.records.size()},
+                    {"dry-run", true}});
+    } else {
+        print(fmt::format(
+            "{}: would be {} octets, {} records, signed by {} with {} at {}; nothing is written\n", path,
+            length, draft.records.size(), facts.description, to_text(draft.header.digest),
+            format_utc(draft.header.timestamp)));
+    }
 }
 
 void report_signed(const std::string& path, ByteView octets, Format format) {

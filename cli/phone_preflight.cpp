@@ -5,10 +5,10 @@
 #include <cli/fleet.hpp>
 #include <cli/input.hpp>
 #include <cli/json.hpp>
+#include <cli/output.hpp>
 #include <cli/preflight_page.hpp>
 #include <cli/preflight_report.hpp>
 #include <cli/terminal.hpp>
-#include <ctlsign/files/store.hpp>
 #include <ctlsign/trustlist/text.hpp>
 
 namespace ctlsign::cli {
@@ -31,9 +31,9 @@ ExitCode run(const Options& options) {
     const phone::Preflight result =
         fleet.preflight(options.fleet.judge, list, kind, state ? &*state : nullptr);
     if (!options.html.empty()) {
-        store_file(options.html,
-                   as_bytes(preflight_page({fleet.inventory, result, fleet.known, list, options.list,
-                                            format_utc(now().time_since_epoch().count())})));
+        const std::string page = preflight_page({fleet.inventory, result, fleet.known, list, options.list,
+                                                 format_utc(now().time_since_epoch().count())});
+        open_output(options.html, page.size(), {options.list, options.fleet.phones}).store(as_bytes(page));
     }
     if (options.format == Format::AsJson) {
         Json json{{"list", options.list}};

@@ -29,8 +29,7 @@ ExitCode run(const Options& options) {
     const std::size_t length = prepare(draft).octets.size() + facts.signature_length + 3;
     OutputFile output = open_output(options.output, length, {options.file, options.signer.signer});
     if (options.dry_run) {
-        print(fmt::format("{}: would be {} octets, signed by {}; nothing is written\n", options.output,
-                          length, facts.description));
+        report_planned(options.output, draft, facts, length, options.format);
         return ExitCode::Done;
     }
     const Bytes finished = sign_list(draft, *opened.signer);

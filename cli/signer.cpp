@@ -28,20 +28,29 @@ void add_signer_options(CLI::App& command, SignerOptions& options) {
     add_token_options(command, options.token);
 }
 
+OpenedSigner open_token(const sast::Identity& identity, std::unique_ptr<sast::PinSource> pins,
+                        const TokenOptions& options) {
+    auto signer = std::make_unique<sast::TokenSigner>(identity, *pins, make_policy(options));
+    return opened(std::move(pins), std::move(signer));
+}
+
+OpenedSigner open_key(const std::string& place, const std::optional<sast::Certificate>& certificate,
+                      const TokenOptions& options) {
+    if (!pkcs11::Uri::looks_like(place)) {
+        auto pins = make_pins(options, std::nullopt);
+        auto signer = sast::PublisherSigner::open(place, certificate, *pins);
+        return opened(std::move(pins), std::move(signer));
+    }
+    const pkcs11::Uri uri = pkcs11::Uri::parse(place);
+    auto pins = make_pins(options, uri);
+    const pkcs11::Token token = sast::choose_token(find_tokens(options, uri).tokens, uri);
+    return open_token(sast::choose_identity(token, uri, certificate), std::move(pins), options);
+}
+
 OpenedSigner open_signer(const SignerOptions& options) {
     std::optional<sast::Certificate> certificate;
     if (!options.certificate.empty()) certificate = load_certificate(options.certificate);
-    if (!pkcs11::Uri::looks_like(options.signer)) {
-        auto pins = make_pins(options.token, std::nullopt);
-        auto signer = sast::PublisherSigner::open(options.signer, certificate, *pins);
-        return opened(std::move(pins), std::move(signer));
-    }
-    const pkcs11::Uri uri = pkcs11::Uri::parse(options.signer);
-    auto pins = make_pins(options.token, uri);
-    const pkcs11::Token token = sast::choose_token(find_tokens(options.token, uri).tokens, uri);
-    auto signer = std::make_unique<sast::TokenSigner>(sast::choose_identity(token, uri, certificate), *pins,
-                                                      make_policy(options.token));
-    return opened(std::move(pins), std::move(signer));
+    return open_key(options.signer, certificate, options.token);
 }
 
 }  // namespace ctlsign::cli

@@ -2,10 +2,12 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <CLI/App.hpp>
 #include <cli/token_access.hpp>
+#include <sast/identity.hpp>
 #include <sast/pin_source.hpp>
 #include <sast/signer.hpp>
 
@@ -27,5 +29,11 @@ struct OpenedSigner {
 };
 /// Throws what choosing a token or opening a key file throws.
 OpenedSigner open_signer(const SignerOptions& options);
+/// The key at PLACE, PKCS#11 URI or file, that belongs to CERTIFICATE when there is one. Throws the same.
+OpenedSigner open_key(const std::string& place, const std::optional<sast::Certificate>& certificate,
+                      const TokenOptions& options);
+/// A key that was found already.
+OpenedSigner open_token(const sast::Identity& identity, std::unique_ptr<sast::PinSource> pins,
+                        const TokenOptions& options);
 
 }  // namespace ctlsign::cli

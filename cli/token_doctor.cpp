@@ -4,7 +4,6 @@
 #include <array>
 #include <filesystem>
 #include <memory>
-#include <set>
 
 #include <cli/terminal.hpp>
 #include <cli/token.hpp>

@@ -24,7 +24,8 @@ ExitCode run(const Options& options) {
     const auto identity =
         sast::choose_identity(find_token(options.token, options.name), name.uri(), std::nullopt);
     const auto& certificate = identity.certificate;
-    store_file(options.output, as_bytes(certificate.to_pem()));
+    const std::string pem = certificate.to_pem();
+    open_output(options.output, pem.size(), {}).store(as_bytes(pem));
     if (options.format == Format::AsJson) {
         Json json = to_json(identity);
         json["file"] = options.output;

@@ -8,6 +8,7 @@
 #include <cli/token.hpp>
 #include <cli/token_access.hpp>
 #include <cli/token_report.hpp>
+#include <ctlsign/cluster/rules.hpp>
 
 namespace ctlsign::cli {
 
@@ -39,10 +40,11 @@ std::vector<sast::Identity> plugged_identities(const Plugged& plugged) {
     return identities;
 }
 
-// The tokens of a CTL are its SAST records; the publisher's own certificate, which stands as a server too, is
-// no token.
-std::vector<sast::Certificate> token_certificates(const TrustList& list) {
-    std::vector<sast::Certificate> certificates;
+// The tokens of a CTL: SAST records in the style of the CTL client; of a file in which no record has that
+// style, those that stand as nothing else.
+std::vector<sast::Certificate> tokens_of(const TrustList& list) {
+    auto certificates = cluster::token_certificates(list);
+    if (!certificates.empty()) return certificates;
     const auto is_server = [&](ByteView der) {
         return std::ranges::any_of(list.records(), [&](const Record& record) {
             return record.role() != Role::Sast && record.certificate() && equal(*record.certificate(), der);
@@ -76,7 +78,7 @@ void examine(Row& row, std::int64_t time) {
 
 ExitCode run(const Options& options) {
     std::vector<sast::Certificate> wanted;
-    if (!options.ctl.empty()) wanted = token_certificates(load_list(options.ctl));
+    if (!options.ctl.empty()) wanted = tokens_of(load_list(options.ctl));
     const Plugged plugged = find_tokens(options.token, std::nullopt);
     const auto identities = plugged_identities(plugged);
     if (options.ctl.empty()) {

@@ -9,7 +9,6 @@
 #include <csignal>
 #include <memory>
 #include <mutex>
-#include <utility>
 
 #include <cli/terminal.hpp>
 #include <cli/token.hpp>

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <memory>
-#include <vector>
 
 #include <cli/anchors.hpp>
 #include <cli/command.hpp>

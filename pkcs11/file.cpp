@@ -33,7 +33,7 @@ Bytes read_file(const std::string& path, std::size_t limit) {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) fail(errno, path, "");
     const Descriptor file(fd);
-    // One octet more than allowed tells a file at the limit from a larger one. Never resized: a key that is
+    // One octet more than allowed tells a file at the limit from a larger one. Never grown: a key that is
     // read here leaves no copy behind.
     Bytes content(limit + 1);
     std::size_t size = 0;

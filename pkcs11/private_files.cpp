@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,9 +23,28 @@ namespace {
 
 void make_private_folder(const fs::path& path) {
     const fs::path folder = path.has_filename() ? path : path.parent_path();  // "folder/"
-    std::error_code code;
-    if (folder.has_parent_path()) fs::create_directories(folder.parent_path(), code);
-    if (mkdir(folder.c_str(), S_IRWXU) != 0 && errno != EEXIST) fail("making the folder", folder);
+    if (mkdir(folder.c_str(), S_IRWXU) == 0) return;
+    if (errno == ENOENT && folder.has_parent_path()) {
+        make_private_folder(folder.parent_path());
+        if (mkdir(folder.c_str(), S_IRWXU) == 0) return;
+    }
+    struct stat there {};
+    if (errno != EEXIST || stat(folder.c_str(), &there) != 0) fail("making the folder", folder);
+    if (S_ISDIR(there.st_mode)) return;
+    errno = ENOTDIR;
+    fail("making the folder", folder);
+}
+
+// A name that was renamed is on the disk when its folder is.
+static bool flush_folder_of(const fs::path& file) {
+    const fs::path folder = file.has_parent_path() ? file.parent_path() : fs::path(".");
+    const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return false;
+    const bool flushed = fsync(fd) == 0;
+    const int code = errno;
+    close(fd);
+    errno = code;
+    return flushed;
 }
 
 void write_private_file(const fs::path& file, std::string_view content) {
@@ -44,6 +64,7 @@ void write_private_file(const fs::path& file, std::string_view content) {
         errno = code;
         fail("writing", file);
     }
+    if (!flush_folder_of(file)) fail("flushing the folder of", file);
 }
 
 static std::optional<fs::path> find_user_folder(const char* variable, const char* below_home) {

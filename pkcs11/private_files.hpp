@@ -6,12 +6,12 @@
 
 namespace ctlsign {
 
-/// Makes the folder, and those above it, for the user alone (0700) when it is not there yet. Throws the
+/// Makes the folder, and those above it, each for the user alone (0700) when it is not there yet. Throws the
 /// system's code.
 void make_private_folder(const std::filesystem::path& folder);
 
-/// Writes a file for the user alone (0600), whole or not at all: beside it first, flushed, then renamed.
-/// Throws the system's code.
+/// Writes a file for the user alone (0600), whole or not at all: beside it first, flushed, then renamed, and
+/// the folder flushed. Throws the system's code.
 void write_private_file(const std::filesystem::path& file, std::string_view content);
 
 /// Where this user's state is kept: $XDG_STATE_HOME/ctlsign, else ~/.local/state/ctlsign (XDG base

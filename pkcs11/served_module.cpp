@@ -167,10 +167,16 @@ struct ServedModule::Connection {
     unsigned long next = 0;
     int socket = -1;  // ours of the client's connection, to cut it with
     pid_t process = 0;
-    int process_end = -1;                                     // readable when the process has ended
-    const int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);  // there is something new for the watcher
+    int process_end = -1;          // readable when the process has ended
+    const int wake = make_wake();  // there is something new for the watcher
     bool late = false, stopping = false;
     std::thread watcher;
+
+    static int make_wake() {
+        const int made = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (made < 0) fail("eventfd", "the process of a module");
+        return made;
+    }
 
     // Only with the mutex held.
     void cut() {
@@ -275,7 +281,9 @@ CK_FUNCTION_LIST* ServedModule::load_client() {
 }
 
 CK_RV ServedModule::connect(const std::function<CK_RV()>& initialize) {
-    if (connection_ != nullptr && connection_->owner == getpid()) delete connection_;
+    if (Connection* before = std::exchange(connection_, nullptr);
+        before != nullptr && before->owner == getpid())
+        delete before;
     auto* connection = connection_ = new Connection;
     const Listener listener(client_.folder);
     std::array<int, 2> ends{};

@@ -264,6 +264,7 @@ std::vector<ObjectHandle> Session::find_objects(const Template& wanted, std::siz
         rv = state.try_call(&CK_FUNCTION_LIST::C_FindObjects, session, batch,
                             static_cast<CK_ULONG>(std::min(std::size(batch), limit - found.size())), &count);
         if (rv != CKR_OK || count == 0) break;
+        count = std::min<CK_ULONG>(count, std::size(batch));
         for (CK_ULONG i = 0; i < count; ++i) found.push_back(ObjectHandle{batch[i]});
     }
     const CK_RV end = state.try_call(&CK_FUNCTION_LIST::C_FindObjectsFinal, session);

@@ -100,9 +100,10 @@ std::vector<Mechanism> Token::mechanisms() const {
     std::vector<CK_MECHANISM_TYPE> types(count + 1);
     state.check(state.try_call(&CK_FUNCTION_LIST::C_GetMechanismList, slot, types.data(), &count),
                 "C_GetMechanismList", text_);
+    types.resize(std::min<std::size_t>(count, types.size()));
     std::vector<Mechanism> list;
-    list.reserve(count);
-    for (CK_ULONG i = 0; i < count; ++i) list.push_back(Mechanism{types[i]});
+    list.reserve(types.size());
+    for (const CK_MECHANISM_TYPE type : types) list.push_back(Mechanism{type});
     return list;
 }
 

@@ -8,7 +8,6 @@
 #include <memory>
 #include <new>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <vector>
 
 #include <pkcs11/file.hpp>

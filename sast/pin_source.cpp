@@ -117,7 +117,8 @@ std::string file_path(std::string_view rest) {
     for (std::size_t i = 0; i < rest.size(); ++i) {
         if (rest[i] == '%' && i + 2 < rest.size()) {
             const Bytes octet = from_hex(rest.substr(i + 1, 2));
-            path += static_cast<char>(octet.at(0));
+            if (octet.size() != 1) throw std::invalid_argument("two hexadecimal digits follow a % in file:");
+            path += static_cast<char>(octet[0]);
             i += 2;
         } else {
             path += rest[i];

@@ -125,6 +125,7 @@ Bytes TokenLogin::with_context(Session& session,
         return signature;
     } catch (const Error& e) {
         if (is_rejection(e)) rejected(e, session);
+        if (!proven_) unanswered_ = status;
         throw;
     }
 }

@@ -4,7 +4,6 @@
 #include <charconv>
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 #include <pkcs11/error.hpp>
 #include <softhsm-profiles/cryptoki_functions.hpp>

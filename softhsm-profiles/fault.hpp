@@ -14,7 +14,7 @@ struct Fault {
 
     Trigger trigger = Trigger::Call;
     std::string function;               ///< Call: C_...
-    unsigned count = 1;                 ///< Call: the how manieth; Signatures: how many
+    unsigned count = 1;                 ///< Call: which one, from 1; Signatures: how many
     std::chrono::milliseconds time{0};  ///< Time
     Effect effect = Effect::Return;
     unsigned long rv = 0;                ///< Return: CK_RV

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cstdint>
 
 #include <pkcs11/digest.hpp>
 #include <softhsm-profiles/learn.hpp>

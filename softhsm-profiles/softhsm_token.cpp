@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <deque>
-#include <limits>
-#include <memory>
 #include <string_view>
 
 #include <pkcs11/digest.hpp>

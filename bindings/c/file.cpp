@@ -1,5 +1,4 @@
 #include <optional>
-#include <string>
 #include <string_view>
 
 #include <bindings/c/file.hpp>

@@ -1,4 +1,3 @@
-#include <cstdint>
 #include <mutex>
 #include <shared_mutex>
 #include <unordered_map>

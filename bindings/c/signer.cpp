@@ -1,5 +1,4 @@
 #include <array>
-#include <string>
 #include <utility>
 
 #include <bindings/c/signer.hpp>

@@ -5,10 +5,11 @@
 
 #include <array>
 #include <cstddef>
+#include <exception>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <utility>
-#include <vector>
 
 namespace {
 
@@ -41,11 +42,15 @@ struct Functions {
                               CK_SESSION_HANDLE* session) {
         Target& target = targets()[N];
         const CK_RV rv = target.real->C_OpenSession(slot, flags, application, notify, session);
-        if (rv == CKR_OK) {
+        if (rv != CKR_OK) return rv;
+        try {
             const std::scoped_lock lock(target.mutex);
             target.sessions[*session] = slot;
+        } catch (const std::exception&) {  // no C function lets one pass
+            target.real->C_CloseSession(*session);
+            return CKR_HOST_MEMORY;
         }
-        return rv;
+        return CKR_OK;
     }
     static CK_RV close_session(CK_SESSION_HANDLE session) {
         Target& target = targets()[N];
@@ -57,16 +62,16 @@ struct Functions {
     }
     static CK_RV close_all_sessions(CK_SLOT_ID slot) {
         Target& target = targets()[N];
-        std::vector<CK_SESSION_HANDLE> ours;
+        std::map<CK_SESSION_HANDLE, CK_SLOT_ID> ours;
         {
             const std::scoped_lock lock(target.mutex);
-            std::erase_if(target.sessions, [&](const auto& entry) {
-                if (entry.second != slot) return false;
-                ours.push_back(entry.first);
-                return true;
-            });
+            for (auto at = target.sessions.begin(); at != target.sessions.end();) {
+                const auto next = std::next(at);
+                if (at->second == slot) ours.insert(target.sessions.extract(at));  // moves, allocates nothing
+                at = next;
+            }
         }
-        for (const CK_SESSION_HANDLE session : ours) target.real->C_CloseSession(session);
+        for (const auto& [session, of] : ours) target.real->C_CloseSession(session);
         return CKR_OK;
     }
     static void install(Target& target) {

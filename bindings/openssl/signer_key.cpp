@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <mutex>
 #include <new>
-#include <span>
 
 #include <bindings/openssl/signer_key.hpp>
 #include <sast/error.hpp>

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <mutex>
 #include <span>
-#include <string>
 
 #include <bindings/openssl/token_key.hpp>
 #include <pkcs11/installation.hpp>

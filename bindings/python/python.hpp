@@ -14,7 +14,6 @@
 #include <string>
 #include <string_view>
 #include <thread>
-#include <utility>
 
 #include <pkcs11/bytes.hpp>
 

@@ -1,4 +1,5 @@
 #include <ctlsign/cluster/history.hpp>
+#include <ctlsign/cluster/must.hpp>
 #include <ctlsign/files/sqlite.hpp>
 
 namespace ctlsign::cluster {
@@ -11,7 +12,7 @@ std::vector<HistoryEntry> list_publications(const Database& database) {
         "ORDER BY id");
     while (row.step()) {
         entries.push_back({row.integer(0), row.integer(1), row.text(2),
-                           find_way(row.text(3)).value_or(Way::Tokenless),
+                           must(find_way(row.text(3)), "the way of a publication"),
                            row.integer(4) == 1 ? Mode::Mixed : Mode::NonSecure, row.text(5), row.text(6),
                            row.text(7), row.integer(8)});
     }

@@ -1,4 +1,5 @@
 #include <ctlsign/cluster/journal.hpp>
+#include <ctlsign/cluster/must.hpp>
 #include <ctlsign/files/sqlite.hpp>
 
 namespace ctlsign::cluster {
@@ -7,6 +8,12 @@ namespace {
 
 std::string_view to_text(Unfinished::Step step) noexcept {
     return step == Unfinished::Step::Preparing ? "preparing" : "switching";
+}
+
+std::optional<Unfinished::Step> find_step(std::string_view text) noexcept {
+    for (const auto step : {Unfinished::Step::Preparing, Unfinished::Step::Switching})
+        if (text == to_text(step)) return step;
+    return std::nullopt;
 }
 
 }  // namespace
@@ -40,11 +47,10 @@ std::optional<JournalEntry> read_journal(const Database& database) {
         connection.query("SELECT step, started, operation, way, mode, signer, octets FROM journal");
     if (!row.step()) return std::nullopt;
     JournalEntry entry;
-    entry.step = row.text(0) == to_text(Unfinished::Step::Switching) ? Unfinished::Step::Switching
-                                                                     : Unfinished::Step::Preparing;
+    entry.step = must(find_step(row.text(0)), "the step of a publication");
     entry.started = row.integer(1);
     entry.operation = row.text(2);
-    entry.way = find_way(row.text(3)).value_or(Way::Tokenless);
+    entry.way = must(find_way(row.text(3)), "the way of a publication");
     entry.mode = row.integer(4) == 1 ? Mode::Mixed : Mode::NonSecure;
     entry.signer = row.text(5);
     entry.octets = row.find_blob(6);
@@ -53,7 +59,7 @@ std::optional<JournalEntry> read_journal(const Database& database) {
     sqlite::Statement token = connection.query("SELECT label, serial, der, state FROM journal_token");
     while (token.step())
         entry.tokens.push_back({0, token.text(0), token.text(1), sast::Certificate::decode(token.blob(2)),
-                                find_token_state(token.text(3)).value_or(TokenState::InUse)});
+                                must(find_token_state(token.text(3)), "the state of a token")});
     return entry;
 }
 

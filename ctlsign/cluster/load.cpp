@@ -1,23 +1,10 @@
-#include <algorithm>
-#include <array>
-
 #include <ctlsign/cluster/database.hpp>
-#include <ctlsign/error.hpp>
+#include <ctlsign/cluster/must.hpp>
 #include <ctlsign/files/sqlite.hpp>
 
 namespace ctlsign::cluster {
 
 namespace {
-
-[[noreturn]] void damaged(std::string_view what) {
-    throw Error(Errc::Malformed, "reading the cluster's database", what, "restore a backup");
-}
-
-template <typename T>
-T must(const std::optional<T>& value, std::string_view what) {
-    if (!value) damaged(what);
-    return *value;
-}
 
 std::vector<Node> load_nodes(sqlite::Connection& connection) {
     std::vector<Node> nodes;

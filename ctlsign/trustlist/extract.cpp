@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <optional>
-#include <set>
 
 #include <ctlsign/error.hpp>
 #include <ctlsign/trustlist/encode.hpp>

@@ -60,6 +60,7 @@ CK_RV Module::initialize(const CK_C_INITIALIZE_ARGS* arguments) {
     watch_ = std::make_unique<FolderWatch>(folder_);
     readers_ = std::make_unique<Readers>(folder_, pool_);
     wake_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (wake_ < 0) return CKR_HOST_MEMORY;  // no descriptor is left
     const SignalsBlocked blocked;
     watcher_ = std::thread([this] { watch(); });
     initialized_ = true;

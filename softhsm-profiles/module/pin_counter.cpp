@@ -1,6 +1,5 @@
 #include <charconv>
 #include <string>
-#include <system_error>
 
 #include <softhsm-profiles/locked_file.hpp>
 #include <softhsm-profiles/module/pin_counter.hpp>

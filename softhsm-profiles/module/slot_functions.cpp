@@ -182,10 +182,15 @@ CK_RV C_OpenSession(Module& module, CK_SLOT_ID slot, CK_FLAGS flags, void* appli
         });
         if (rv != CKR_OK) return rv;
         if (!token->profile().pin.login_required && !token->has_sessions()) {
-            if (const CK_RV login = log_in(*token, inner); login != CKR_OK) return login;
+            if (const CK_RV login = log_in(*token, inner); login != CKR_OK) {
+                token->call([&](CK_FUNCTION_LIST& list, CK_SLOT_ID) { return list.C_CloseSession(inner); });
+                return login;
+            }
         }
         *session = module.add_session(token, inner);
-        return *session == CK_INVALID_HANDLE ? CKR_TOKEN_NOT_PRESENT : CKR_OK;
+        if (*session != CK_INVALID_HANDLE) return CK_RV{CKR_OK};
+        token->call([&](CK_FUNCTION_LIST& list, CK_SLOT_ID) { return list.C_CloseSession(inner); });
+        return CK_RV{CKR_TOKEN_NOT_PRESENT};
     });
 }
 

@@ -131,6 +131,9 @@ def test_dry_run_asks_for_no_pin(virtual, tmp_path):
     report = json.loads(virtual("build", KRAKOW / "CTLFile-tokens.toml", "--signer", "pkcs11:token=T1", "-o", "x",
                                 "--dry-run", "--json").out)
     assert report["length"] == 5728 and report["dry-run"] is True
+    report = json.loads(virtual("resign", KRAKOW / "CTLFile-tokens.tlv", "--signer", "pkcs11:token=T2", "-o", "x",
+                                "--dry-run", "--json").out)
+    assert report["length"] == 5728 and report["dry-run"] is True and not (tmp_path / "x").exists()
 
 
 def test_a_key_that_does_not_fit_its_certificate(ctlsign, tmp_path):

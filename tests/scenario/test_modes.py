@@ -45,6 +45,19 @@ def test_tokens_to_mixed_mode(tokens):
     assert tokens.mode == "1" and tokens.records() == TOKEN_RECORDS
 
 
+def test_from_eleven_five_the_publisher_is_a_sast_beside_the_tokens(make_cluster):
+    cluster = make_cluster("11.5(1)")
+    cluster("certificate", "regenerate", "--store", "ITLRecovery", "--node", "cucm-1051-a-pub", "--yes")
+    for name in (FIRST, SECOND):
+        cluster.create_token(name, base=KRAKOW / "tokens" / name)
+    cluster.change("mixed-mode", *cluster.tokens(FIRST, SECOND), "--digest", "sha1")
+    signed = [signed for role, _, signed in cluster.records() if role == "SAST"]
+    assert len(signed) == 4 and sum(signed) == 1
+    # Its two are no tokens that could be plugged in.
+    path = cluster.nodes["cucm-1051-a-pub"] / "CTLFile.tlv"
+    assert "2 of 2 tokens ready" in cluster.ctlsign("token", "ready", "--ctl", path, env=cluster.env).out
+
+
 def test_tokens_to_non_secure_mode_and_back(tokens):
     tokens.change("mixed-mode", *tokens.tokens(FIRST, SECOND), "--digest", "sha1")
     result = tokens.change("non-secure-mode", *tokens.tokens(SECOND))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import time
 
@@ -157,6 +158,16 @@ def test_the_history_has_every_ctl(mixed):
     assert [entry["operation"] for entry in history] == ["mixed-mode", "non-secure-mode"]
     mixed("history", "--number", "1", "-o", "first.tlv")
     assert (mixed.folder / "first.tlv").read_bytes() == GOLDEN
+    # The output is never what the command works on.
+    assert "is an input" in mixed("history", "--number", "1", "-o", "cluster.db", expect=2).err
+    assert mixed.mode == "0"
+
+
+def test_a_journal_that_makes_no_sense_is_not_guessed_at(mixed):
+    with sqlite3.connect(mixed.folder / "cluster.db") as database:
+        database.execute("INSERT INTO journal VALUES(1, 'dancing', 0, 'update', 'tokenless', 1, 'nobody', NULL)")
+    assert "the step of a publication" in mixed.change("update", expect=3).err
+    assert mixed.ctl == GOLDEN
 
 
 def test_the_audit_tells_who_did_what(tokens):

@@ -59,8 +59,8 @@ TEST(PinSource, Descriptor) {
 }
 
 TEST(PinSource, OtherFormsAreRefused) {
-    for (const char* text :
-         {"", "env:", "file:", "fd:", "fd:x", "fd:-1", "fd:1x", "1234", "|echo 1234", "prompt"}) {
+    for (const char* text : {"", "env:", "file:", "fd:", "fd:x", "fd:-1", "fd:1x", "1234", "|echo 1234",
+                             "prompt", "file:%::", "file:a%zz"}) {
         EXPECT_THROW(make_pin_source(text), std::invalid_argument) << text;
     }
 }
