@@ -186,7 +186,12 @@ class Server::Implementation::Connection : public std::enable_shared_from_this<C
             const auto progress = state_ == State::Handshake ? shake_hands()
                                   : state_ == State::Reading ? read()
                                                              : write();
-            if (progress == TlsStream::Progress::Done) continue;
+            if (progress == TlsStream::Progress::Done) {
+                if (state_ != State::Reading || !input_.empty()) continue;
+                // Whoever has the next request ready all the time still waits for everybody's turn.
+                asio::post(strand_, [self = shared_from_this()] { self->guarded_drive(); });
+                return;
+            }
             if (progress == TlsStream::Progress::WantRead || progress == TlsStream::Progress::WantWrite) {
                 const auto what = progress == TlsStream::Progress::WantRead ? tcp::socket::wait_read
                                                                             : tcp::socket::wait_write;

@@ -332,6 +332,37 @@ def test_a_flood_of_one_address_leaves_the_others_served(serve):
         assert time.monotonic() < deadline
 
 
+def test_who_never_stops_asking_leaves_the_others_served(serve):
+    server = serve("--threads", 1)
+    requests = captured_request() * 400
+    clients = [subprocess.Popen(["openssl", "s_client", "-quiet", "-connect", f"127.0.0.1:{server.port}", "-bind", "127.0.0.2"],
+                                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(3)]
+
+    def keep_asking(client):
+        with contextlib.suppress(OSError):
+            while True:
+                client.stdin.write(requests)
+
+    threads = [threading.Thread(target=keep_asking, args=(client,)) for client in clients]
+    for thread in threads:
+        thread.start()
+    try:
+        server.wait_for("QUERY_CERT_REQ", 1000)
+        began = time.monotonic()
+        for _ in range(5):
+            assert ask(server.port, captured_request(), source="127.0.0.3") == message(4, UNKNOWN)
+        assert time.monotonic() - began < 15
+    finally:
+        for client in clients:
+            client.kill()
+        for thread in threads:
+            thread.join()
+        for client in clients:
+            client.wait()
+            with contextlib.suppress(OSError):
+                client.stdin.close()
+
+
 def test_no_more_connections_than_allowed(serve):
     server = serve("--max-connections", 5)
     kept = [connect(server.port) for _ in range(5)]
