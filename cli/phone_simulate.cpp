@@ -46,6 +46,9 @@ void add_phones(const Options& options, simulator::State& state) {
     for (const auto& one : state.phones.phones()) {
         const phone::Traits& traits = state.phones.traits_of(one);
         for (const std::string* checksum : {&traits.ctl, &traits.itl}) {
+            if (*checksum == phone::kNotKnown)
+                throw UsageError(fmt::format(
+                    "the inventory does not say which lists {} has: give it columns ctl and itl", one.name));
             if (!checksum->empty() && state.lists.find(*checksum) == nullptr)
                 throw UsageError(fmt::format("{} has the list {}, which is not known: give it with --known",
                                              one.name, *checksum));

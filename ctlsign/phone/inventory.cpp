@@ -21,7 +21,12 @@ namespace {
 enum Field : std::size_t { kDevice, kModel, kFirmware, kCtl, kItl, kPool, kTvs, kFields };
 constexpr std::array<std::string_view, kFields> kHeadings{"device", "model", "firmware", "ctl",
                                                           "itl",    "pool",  "tvs"};
-using Row = std::array<std::string, kFields>;
+using Row = std::array<std::optional<std::string>, kFields>;
+
+// In the order of Field, behind the device's name.
+constexpr std::array kTraits{&Traits::model, &Traits::firmware, &Traits::ctl,
+                             &Traits::itl,   &Traits::pool,     &Traits::tvs};
+static_assert(kTraits.size() == kTraitFields && kTraitFields + 1 == kFields);
 
 std::string lower(std::string_view text) {
     std::string result(text);
@@ -65,7 +70,7 @@ std::optional<std::string> find_checksum(std::string_view text) {
     std::erase_if(digits, [](char c) { return c == ' ' || c == ':'; });
     const std::string word = lower(digits);
     if (word.empty() || word == "none" || word == "-" || word == "notinstalled") return "";
-    if (word == "?" || word == "unknown") return "?";
+    if (word == kNotKnown || word == "unknown") return std::string(kNotKnown);
     digits = as_displayed(std::move(digits));
     const bool hexadecimal =
         std::ranges::all_of(digits, [](unsigned char c) { return std::isxdigit(c) != 0; });
@@ -161,12 +166,22 @@ class InventoryReader {
         throw Error(Errc::Malformed, "reading", name_, fmt::format("line {}: {}", line, what));
     }
 
+    // A field that two columns claim has no value: they may say different things.
+    std::optional<std::size_t> take_field(std::string_view heading, std::array<bool, kFields>& met,
+                                          std::size_t line) const {
+        const auto field = find_field(heading);
+        if (field && std::exchange(met[*field], true))
+            malformed(line, fmt::format("'{}' is there twice, in other words perhaps", kHeadings[*field]));
+        return field;
+    }
+
     void read_csv(std::string_view text) {
         CsvReader reader(text);
         std::vector<std::string> cells;
         std::vector<std::optional<std::size_t>> fields;
+        std::array<bool, kFields> met{};
         if (reader.next(cells)) {
-            for (const std::string& heading : cells) fields.push_back(find_field(heading));
+            for (const std::string& heading : cells) fields.push_back(take_field(heading, met, 1));
         }
         if (std::ranges::find(fields, std::optional<std::size_t>(kDevice)) == fields.end())
             malformed(1, "there is no heading 'device'");
@@ -194,7 +209,13 @@ class InventoryReader {
     }
 
     void read_object(std::string_view text, std::size_t line) {
-        const auto object = nlohmann::json::parse(text, nullptr, false);
+        std::array<bool, kFields> met{};
+        const auto meet = [&](int depth, nlohmann::json::parse_event_t event, const nlohmann::json& key) {
+            if (depth == 1 && event == nlohmann::json::parse_event_t::key)
+                take_field(key.get_ref<const std::string&>(), met, line);
+            return true;
+        };
+        const auto object = nlohmann::json::parse(text, meet, false);
         if (!object.is_object()) malformed(line, "expected a JSON object");
         Row row;
         for (const auto& [key, value] : object.items()) {
@@ -203,10 +224,12 @@ class InventoryReader {
             if (value.is_string()) {
                 row[*field] = value.get<std::string>();
             } else if (*field == kTvs && value.is_array()) {
+                std::string servers;
                 for (const auto& server : value) {
                     if (!server.is_string()) malformed(line, "a TVS server is a text");
-                    row[kTvs] += (row[kTvs].empty() ? "" : " ") + server.get<std::string>();
+                    servers += (servers.empty() ? "" : " ") + server.get<std::string>();
                 }
+                row[kTvs] = std::move(servers);
             } else if (!value.is_null()) {
                 malformed(line, fmt::format("'{}' is a text", key));
             }
@@ -215,15 +238,23 @@ class InventoryReader {
     }
 
     void add(Row& row, std::size_t line) {
-        if (row[kDevice].empty()) malformed(line, "a phone without a name");
+        if (!row[kDevice] || row[kDevice]->empty()) malformed(line, "a phone without a name");
         for (const Field field : {kCtl, kItl}) {
-            auto checksum = find_checksum(row[field]);
+            // What is not said is not known; a blank cell says that there is none.
+            if (!row[field]) continue;
+            auto checksum = find_checksum(*row[field]);
             if (!checksum)
-                malformed(line, fmt::format("'{}' is no checksum as phones display it", row[field]));
+                malformed(line, fmt::format("'{}' is no checksum as phones display it", *row[field]));
             row[field] = std::move(*checksum);
         }
-        const Traits traits{row[kModel], row[kFirmware], row[kCtl], row[kItl], row[kPool], row[kTvs]};
-        inventory_.add(std::move(row[kDevice]), traits);
+        Traits traits;
+        traits.ctl = traits.itl = kNotKnown;
+        for (std::size_t i = 0; i < kTraits.size(); ++i) {
+            auto& cell = row[i + 1];
+            traits.left_out[i] = !cell;
+            if (cell) traits.*kTraits[i] = std::move(*cell);
+        }
+        inventory_.add(std::move(*row[kDevice]), traits);
         const std::string& name = inventory_.phones_.back().name;
         if (!names_.insert(name).second) malformed(line, fmt::format("'{}' comes twice", name));
     }
@@ -236,11 +267,11 @@ class InventoryReader {
 
 std::uint32_t Inventory::intern(const Traits& traits) {
     std::string key;
-    for (const std::string* part :
-         {&traits.model, &traits.firmware, &traits.ctl, &traits.itl, &traits.pool, &traits.tvs}) {
-        key += *part;
+    for (const auto part : kTraits) {
+        key += traits.*part;
         key += '\0';
     }
+    key += static_cast<char>(traits.left_out.to_ulong());
     const auto [at, fresh] =
         known_traits_.try_emplace(std::move(key), static_cast<std::uint32_t>(traits_.size()));
     if (fresh) traits_.push_back(traits);
@@ -271,12 +302,18 @@ void Inventory::merge(const Inventory& newer) {
     for (std::size_t i = 0; i < phones_.size(); ++i) here.emplace(phones_[i].name, i);
     std::vector<Phone> added;
     for (const Phone& phone : newer.phones_) {
-        const std::uint32_t traits = intern(newer.traits_of(phone));
-        if (const auto known = here.find(phone.name); known != here.end()) {
-            phones_[known->second].traits = traits;
-        } else {
-            added.push_back({phone.name, traits});
+        Traits traits = newer.traits_of(phone);
+        const auto known = here.find(phone.name);
+        if (known == here.end()) {
+            added.push_back({phone.name, intern(traits)});
+            continue;
         }
+        std::uint32_t& index = phones_[known->second].traits;
+        for (std::size_t i = 0; i < kTraits.size(); ++i) {
+            if (traits.left_out[i]) traits.*kTraits[i] = traits_[index].*kTraits[i];
+        }
+        traits.left_out &= traits_[index].left_out;
+        index = intern(traits);
     }
     std::ranges::move(added, std::back_inserter(phones_));
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <bitset>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -12,13 +14,20 @@
 
 namespace ctlsign::phone {
 
+inline constexpr std::size_t kTraitFields = 6;
+
+/// In place of a checksum: whether there is a list, and which, is not known.
+inline constexpr std::string_view kNotKnown = "?";
+
 /// What an inventory says of a phone beside its name; phones share few of these.
 struct Traits {
     std::string model, firmware;
-    /// As phones display checksums: hexadecimal, upper case; empty: no list; "?": not known.
+    /// As phones display checksums: hexadecimal, upper case; empty: no list; kNotKnown.
     std::string ctl, itl;
     std::string pool;
     std::string tvs;  ///< names of TVS servers with a space between; empty: those of the pool
+    /// Of these, in their order: those that the inventory has no word of.
+    std::bitset<kTraitFields> left_out{};
 
     friend bool operator==(const Traits&, const Traits&) = default;
 };
@@ -32,13 +41,15 @@ class Inventory {
     };
 
     /// CSV with a line of headings, or one JSON object a line. Headings and keys: device, model, firmware,
-    /// ctl, itl, pool, tvs, in any order; others are passed over. NAME is for messages. Throws
-    /// Errc::Malformed with the line; a name that comes twice is refused.
+    /// ctl, itl, pool, tvs, in any order; others are passed over. A list of which there is no word is not
+    /// known. NAME is for messages. Throws Errc::Malformed with the line; a phone or a field that comes twice
+    /// is refused.
     static Inventory decode(std::string_view text, std::string_view name);
     /// The same as CSV, sorted by name.
     std::string encode() const;
 
-    /// Adds the phones of NEWER; those that are here already take their newer traits.
+    /// Adds the phones of NEWER; those that are here already take their newer traits, and keep those of which
+    /// it has no word.
     void merge(const Inventory& newer);
 
     /// A phone's name must be new.

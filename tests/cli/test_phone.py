@@ -67,7 +67,8 @@ def test_import_and_list(ctlsign, cluster, inventory, tmp_path):
     (tmp_path / "more.jsonl").write_text('{"device": "SEP0", "model": "8851"}\n{"device": "SEP9", "model": "8861"}\n')
     assert json.loads(ctlsign("phone", "import", "more.jsonl", "--json").out) == {"file": "phones.csv", "phones": 8, "added": 1, "updated": 1}
     phones = {one["device"]: one for one in json.loads(ctlsign("phone", "list", *known(cluster), "--json").out)["phones"]}
-    assert phones["SEP1"]["ctl"] == str(cluster["ctl"]) and phones["SEP0"]["ctl"] == "none"
+    assert phones["SEP1"]["ctl"] == phones["SEP0"]["ctl"] == str(cluster["ctl"])
+    assert phones["SEP0"]["model"] == "8851" and phones["SEP9"]["ctl"] == "?" and phones["SEP4"]["ctl"] == "none"
     assert phones["SEP5"]["ctl"] == "AB" * 16 and phones["SEP6"]["model-known"] is False
     assert "SEP6  <b>Polycom& (model not known)" in ctlsign("phone", "list").out
     (tmp_path / "bad.csv").write_text("device,ctl\nSEP1,12\n")
@@ -114,6 +115,19 @@ def test_preflight(ctlsign, cluster, inventory):
     assert "             SEP2\n" in text and "what would change it:" in text
     good = ctlsign("phone", "preflight", cluster["ctl"], *known(cluster), "--json", "--phones", inventory)
     assert json.loads(good.out)["refuses"] == 0
+
+
+def test_preflight_knows_nothing_of_lists_that_the_inventory_does_not_name(ctlsign, cluster, tmp_path):
+    inventory = tmp_path / "phones.csv"
+    arguments = ["phone", "preflight", cluster["new-ctl"], *known(cluster), "--json"]
+    for text in ("device,model\nSEP1,7960\n", '{"device":"SEP1","model":"7960"}\n', '{"device":"SEP1","model":"7960","ctl":null,"itl":""}\n'):
+        inventory.write_text(text)
+        report = json.loads(ctlsign(*arguments).out)
+        assert (report["accepts"], report["rules"][0]["rule"]) == (0, "lists-unknown")
+    inventory.write_text("device,model,ctl,itl\nSEP1,7960,,\n")
+    assert json.loads(ctlsign(*arguments).out)["rules"][0]["rule"] == "first-list"
+    inventory.write_text(f"device,model,ctl,ctl checksum,itl\nSEP1,7960,{sums(cluster['ctl'])[0]},,\n")
+    assert "line 1: 'ctl' is there twice" in ctlsign(*arguments, expect=3).err
 
 
 def test_a_plan_that_is_wrong(ctlsign, cluster, tmp_path):
@@ -228,4 +242,6 @@ def test_simulate_says_what_is_wrong(ctlsign, cluster, tmp_path):
     ctlsign(*base, "--count", 1, "--source", "ftp://host", expect=2)
     (tmp_path / "phones.csv").write_text(f"device,ctl\nSEP1,{'ab' * 16}\n")
     assert "--known" in ctlsign(*base, "--phones", "phones.csv", "--source", tmp_path, expect=2).err
+    (tmp_path / "phones.csv").write_text("device,model\nSEP1,8861\n")
+    assert "does not say which lists SEP1 has" in ctlsign(*base, "--phones", "phones.csv", "--source", tmp_path, expect=2).err
     assert not (tmp_path / "lab").exists()

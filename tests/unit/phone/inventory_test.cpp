@@ -55,6 +55,16 @@ TEST(Inventory, JsonLines) {
     ASSERT_EQ(inventory.phones().size(), 2U);
     EXPECT_EQ(inventory.traits_of(inventory.phones()[0]).tvs, "a b");
     EXPECT_EQ(inventory.phones()[1].name, "SEP002");
+    EXPECT_EQ(inventory.traits_of(inventory.phones()[0]).itl, kNotKnown) << "no word of it";
+    EXPECT_EQ(inventory.traits_of(inventory.phones()[1]).itl, kNotKnown) << "null says nothing either";
+}
+
+TEST(Inventory, ListsOfWhichThereIsNoWordAreNotKnown) {
+    const Inventory inventory = decode_text("device,model,itl\nSEP1,7960,\nSEP2,7960,none\n");
+    for (const auto& phone : inventory.phones()) {
+        EXPECT_EQ(inventory.traits_of(phone).ctl, kNotKnown) << "there is no such column";
+        EXPECT_EQ(inventory.traits_of(phone).itl, "") << "the cell says that there is none";
+    }
 }
 
 TEST(Inventory, SaysWhatIsWrongAndWhere) {
@@ -65,6 +75,12 @@ TEST(Inventory, SaysWhatIsWrongAndWhere) {
     EXPECT_THAT(complaint("device\nSEP1\nSEP1\n"), HasSubstr("line 3: 'SEP1' comes twice"));
     EXPECT_THAT(complaint("device,model\n,8861\n"), HasSubstr("a phone without a name"));
     EXPECT_THAT(complaint("device,model\nSEP1,\"8861\n"), HasSubstr("a quote is not closed"));
+    EXPECT_THAT(complaint("device,ctl,CTL Checksum\nSEP1,,\n"), HasSubstr("line 1: 'ctl' is there twice"));
+    EXPECT_THAT(
+        complaint("{\"device\": \"a\"}\n{\"device\": \"b\", \"itl\": null, \"itl-checksum\": \"\"}\n"),
+        HasSubstr("line 2: 'itl' is there twice"));
+    EXPECT_THAT(complaint("{\"device\": \"a\", \"ctl\": \"\", \"ctl\": \"?\"}\n"),
+                HasSubstr("line 1: 'ctl' is there twice"));
     EXPECT_THAT(complaint("{\"device\": 1}\n"), HasSubstr("line 1: 'device' is a text"));
     EXPECT_THAT(complaint("{\"device\": \"a\"}\n{oops\n"), HasSubstr("line 2: expected a JSON object"));
     EXPECT_THAT(complaint("{\"device\": \"a\", \"tvs\": [1]}\n"), HasSubstr("a TVS server is a text"));
@@ -74,7 +90,7 @@ TEST(Inventory, ComesBackFromItsOwnCsv) {
     Inventory inventory = decode_text("device,model,pool\nSEP2,\"a,\"\"b\",p\nSEP1,7960,\n");
     const std::string text = inventory.encode();
     EXPECT_EQ(decode_text(text).encode(), text);
-    EXPECT_THAT(text, HasSubstr("SEP1,7960,,,,,\nSEP2,\"a,\"\"b\",,,,p,\n"));
+    EXPECT_THAT(text, HasSubstr("SEP1,7960,,?,?,,\nSEP2,\"a,\"\"b\",,?,?,p,\n"));
 }
 
 TEST(Inventory, MergesNewerOnes) {
@@ -84,6 +100,16 @@ TEST(Inventory, MergesNewerOnes) {
     EXPECT_EQ(inventory.traits_of(inventory.phones()[0]).model, "7960");
     EXPECT_EQ(inventory.traits_of(inventory.phones()[1]).model, "8861");
     EXPECT_EQ(inventory.phones()[2].name, "SEP3");
+}
+
+TEST(Inventory, MergingKeepsWhatTheNewerHasNoWordOf) {
+    Inventory inventory = decode_text("device,model,firmware,ctl,itl,pool,tvs\nSEP1,7960,," + kMd5 + "," +
+                                      kMd5 + ",far,\nSEP2,7960,,,,far,\n");
+    inventory.merge(
+        decode_text("{\"device\": \"SEP1\", \"model\": \"8861\", \"itl\": \"\", \"ctl\": null}\n"
+                    "{\"device\": \"SEP2\", \"ctl\": \"?\", \"pool\": \"\"}\n"));
+    EXPECT_EQ(inventory.traits_of(inventory.phones()[0]), (Traits{"8861", "", kMd5, "", "far", ""}));
+    EXPECT_EQ(inventory.traits_of(inventory.phones()[1]), (Traits{"7960", "", "?", "", "", ""}));
 }
 
 // --- preflight
