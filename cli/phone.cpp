@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -8,6 +10,7 @@
 #include <ctlsign/files/store.hpp>
 #include <ctlsign/limits.hpp>
 #include <ctlsign/trustlist/decode.hpp>
+#include <ctlsign/trustlist/text.hpp>
 #include <ctlsign/tvs/certificate_store.hpp>
 #include <ctlsign/tvs/database.hpp>
 #include <ctlsign/tvs/phone_answer.hpp>
@@ -39,6 +42,12 @@ phone::TvsServer server_of(const tvs::Plan::Server& planned, const std::string& 
     return server;
 }
 
+phone::TvsServer unknown_server() {
+    phone::TvsServer server;
+    server.state = phone::TvsServer::State::NotKnown;
+    return server;
+}
+
 // Those of a cluster once LIST is published.
 std::vector<phone::TvsServer> servers_of(const cluster::State& cluster, const TrustList& list,
                                          phone::ListKind kind) {
@@ -47,6 +56,37 @@ std::vector<phone::TvsServer> servers_of(const cluster::State& cluster, const Tr
     if (cluster.ctl() != nullptr) served = decode_list(ByteView(cluster.ctl()->octets));
     return tvs_servers(cluster, list, served ? &*served : nullptr);
 }
+
+// Whom the phones of a cluster ask: the nodes that their inventory names, else the first three. Which of them
+// a device pool has, a cluster's file does not say; their answers are the same.
+class TvsOfCluster {
+  public:
+    TvsOfCluster() = default;
+    TvsOfCluster(const cluster::State& cluster, const TrustList& list, phone::ListKind kind)
+        : servers_(servers_of(cluster, list, kind)) {
+        for (const cluster::Node& node : cluster.nodes) {
+            if (cluster.find_own(cluster::Store::Tvs, node) == nullptr) continue;
+            names_.push_back({node.name, address_text(node.address).value_or("")});
+        }
+    }
+    std::vector<phone::TvsServer> operator()(const phone::Traits& traits) const {
+        std::vector<phone::TvsServer> asked;
+        for (const std::string_view name : tvs::split_servers(traits.tvs)) {
+            const auto at = std::ranges::find_if(names_, [&](const auto& one) {
+                return tvs::same_server(one.first, name) || one.second == name;
+            });
+            asked.push_back(at == names_.end() ? unknown_server()
+                                               : servers_[static_cast<std::size_t>(at - names_.begin())]);
+        }
+        if (!asked.empty()) return asked;
+        return {servers_.begin(), std::next(servers_.begin(), static_cast<std::ptrdiff_t>(std::min(
+                                                                  servers_.size(), tvs::kServersOfAPhone)))};
+    }
+
+  private:
+    std::vector<phone::TvsServer> servers_;
+    std::vector<std::pair<std::string, std::string>> names_;  // and addresses, of each of them
+};
 
 }  // namespace
 
@@ -81,18 +121,15 @@ phone::ModelTable load_models(const JudgeOptions& options) {
 
 phone::TvsOf load_tvs(const JudgeOptions& options, const TrustList& list, phone::ListKind kind,
                       const cluster::State* cluster) {
+    if (options.tvs.empty()) return cluster == nullptr ? TvsOfCluster() : TvsOfCluster(*cluster, list, kind);
     auto servers = std::make_shared<std::vector<phone::TvsServer>>();
-    if (options.tvs.empty()) {
-        if (cluster != nullptr) *servers = servers_of(*cluster, list, kind);
-        return [servers](const phone::Traits&) { return *servers; };
-    }
     const Input input = read_input(options.tvs);
     auto plan = std::make_shared<tvs::Plan>(tvs::Plan::decode(as_text(input.bytes), input.name));
     for (const auto& planned : plan->servers) servers->push_back(server_of(planned, options.tvs, list, kind));
     return [plan, servers](const phone::Traits& traits) {
         std::vector<phone::TvsServer> asked;
-        for (const std::size_t index : plan->servers_of(traits.tvs, traits.pool))
-            asked.push_back((*servers)[index]);
+        for (const auto index : plan->servers_of(traits.tvs, traits.pool))
+            asked.push_back(index ? (*servers)[*index] : unknown_server());
         return asked;
     };
 }

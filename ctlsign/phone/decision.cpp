@@ -106,6 +106,10 @@ class Judge {
         for (std::size_t i = 0; i < servers.size(); ++i) {
             const TvsServer& server = servers[i];
             if (server.state == TvsServer::State::Down) continue;
+            if (server.state == TvsServer::State::NotKnown) {
+                verdict_.server = i;
+                return Rule::TvsUnknown;
+            }
             const bool too_new = model_.tls10_only && !server.speaks_tls10;
             if (too_new || !installed_.trusts_tvs(server.certificate)) {
                 const Rule failed = too_new ? Rule::TvsTlsTooNew : Rule::TvsNotTrusted;

@@ -22,7 +22,7 @@ struct TvsAnswer {
 
 /// One TVS server of a phone's configuration: how it is met, and what it says.
 struct TvsServer {
-    enum class State { Answers, Down };
+    enum class State { Answers, Down, NotKnown };  ///< NotKnown: of this one there is the name alone
     State state = State::Down;
     bool speaks_tls10 = false;
     sast::Certificate certificate{};  ///< that it presents
@@ -52,6 +52,7 @@ enum class Rule {
     TvsNotSast,           ///< it knows the certificate, not as a SAST
     TvsCertificateUnfit,  ///< what it returned is not the signer's certificate
     AskTvs,               ///< no answer of TVS is given yet
+    TvsUnknown,           ///< it would ask a TVS server of which nothing is known
     ModelUnknown,         ///< TVS vouches for the signer; whether the model asks is not known
     ListsUnknown,         ///< what is installed is not known (see preflight)
 };
@@ -64,6 +65,7 @@ enum class Remedy {
     RestoreTvs,        ///< start a TVS server that these phones are configured for
     AllowTls10,        ///< let TVS speak TLS 1.0 for as long as it takes
     RestoreItl,        ///< give the phones an ITL with the TVS certificates first
+    ListTvs,           ///< say which TVS servers these phones are configured for
     ListModel,         ///< say in a row of models whether the model asks TVS
     FindLists,         ///< find the lists with these checksums, or whether any are installed
     DeleteListByHand,  ///< on each phone

@@ -9,11 +9,13 @@
 #include <ctlsign/error.hpp>
 #include <ctlsign/phone/model.hpp>
 #include <ctlsign/phone/models_shipped.hpp>
+#include <ctlsign/phone/words.hpp>
 
 namespace ctlsign::phone {
 
 namespace {
 
+// TEXT is in lower case; so are patterns, since they were read.
 bool matches(std::string_view text, std::string_view pattern) {
     return pattern.ends_with('*') ? text.starts_with(pattern.substr(0, pattern.size() - 1)) : text == pattern;
 }
@@ -22,16 +24,16 @@ bool matches_any(std::string_view text, const std::vector<std::string>& patterns
     return std::ranges::any_of(patterns, [&](const std::string& pattern) { return matches(text, pattern); });
 }
 
-// What is left of a name when everything that stands in front of a model's own is taken away.
+}  // namespace
+
 std::string_view own_name(std::string_view name) {
-    constexpr std::array<std::string_view, 5> kFronts{"Cisco ", "Unified ", "IP Phone ", "IP ", "CP-"};
+    constexpr std::array<std::string_view, 5> kFronts{"cisco ", "unified ", "ip phone ", "ip ", "cp-"};
+    name = trim(name);
     for (const std::string_view front : kFronts) {
-        if (name.starts_with(front)) name.remove_prefix(front.size());
+        if (lower(name.substr(0, front.size())) == front) name = trim(name.substr(front.size()));
     }
     return name;
 }
-
-}  // namespace
 
 struct ModelTable::Decoder {
     std::string_view name;
@@ -47,9 +49,9 @@ struct ModelTable::Decoder {
     }
 
     std::vector<std::string> patterns(const toml::node& node) const {
-        if (!node.is_array()) return {text(node)};
+        if (!node.is_array()) return {lower(text(node))};
         std::vector<std::string> patterns;
-        for (const toml::node& element : *node.as_array()) patterns.push_back(text(element));
+        for (const toml::node& element : *node.as_array()) patterns.push_back(lower(text(element)));
         if (patterns.empty()) malformed(node.source(), "an empty list matches nothing");
         return patterns;
     }
@@ -127,9 +129,10 @@ void ModelTable::append(ModelTable later) {
 
 Model ModelTable::find(std::string_view name, std::string_view firmware) const {
     Model model;
+    const std::string own = lower(own_name(name)), load = lower(trim(firmware));
     for (const Row& row : rows_) {
-        if (!matches_any(own_name(name), row.names)) continue;
-        if (!row.firmware.empty() && !matches_any(firmware, row.firmware)) continue;
+        if (!matches_any(own, row.names)) continue;
+        if (!row.firmware.empty() && !matches_any(load, row.firmware)) continue;
         if (row.guess) model.listed = !*row.guess;
         if (row.security_by_default) model.security_by_default = row.security_by_default;
         if (row.sha1_only) model.sha1_only = *row.sha1_only;

@@ -22,6 +22,10 @@ struct Model {
     friend bool operator==(const Model&, const Model&) = default;
 };
 
+/// What is left of a model's name when everything that stands in front of its own is taken away: "8861" of
+/// "CP-8861" and of "Cisco 8861".
+std::string_view own_name(std::string_view name);
+
 /// Rows of TOML, in the form that the head of models.toml describes.
 class ModelTable {
   public:
@@ -31,7 +35,7 @@ class ModelTable {
 
     /// Rows that count more than those before.
     void append(ModelTable later);
-    /// NAME as an inventory has it: "CP-8861", "Cisco 8861", "Cisco Unified IP Phone 7940".
+    /// NAME as an inventory has it, in any case: "CP-8861", "Cisco 8861", "Cisco Unified IP Phone 7940".
     Model find(std::string_view name, std::string_view firmware) const;
 
   private:

@@ -61,6 +61,8 @@ constexpr std::array kRules{
         "what TVS returns is not the signer's certificate", Remedy::PutSignerIntoPhoneSastTrust,
         Remedy::SignWithInstalledSast, Remedy::DeleteListByHand),
     row(Rule::AskTvs, 3, "ask-tvs", "it asks TVS", Remedy::RestoreTvs),
+    row(Rule::TvsUnknown, 3, "tvs-unknown", "it asks TVS, and its TVS servers are not among those known",
+        Remedy::ListTvs, Remedy::SignWithInstalledSast),
     row(Rule::ModelUnknown, 3, "model-unknown",
         "TVS vouches for the signer, and whether the model asks it is not known", Remedy::ListModel,
         Remedy::SignWithInstalledSast),
@@ -93,6 +95,7 @@ Outcome outcome_of(Rule rule) noexcept {
         case Rule::AfterRollback:
             return Outcome::Accepts;
         case Rule::AskTvs:
+        case Rule::TvsUnknown:
         case Rule::ModelUnknown:
         case Rule::ListsUnknown:
             return Outcome::NotKnown;
@@ -143,6 +146,8 @@ std::string_view to_text(Remedy remedy) noexcept {
             return "allow-tls10";
         case Remedy::RestoreItl:
             return "restore-itl";
+        case Remedy::ListTvs:
+            return "list-tvs";
         case Remedy::ListModel:
             return "list-model";
         case Remedy::FindLists:
@@ -167,6 +172,8 @@ std::string_view describe(Remedy remedy) noexcept {
             return "let TVS speak TLS 1.0 until these phones have the list";
         case Remedy::RestoreItl:
             return "give these phones an ITL that holds the certificate of TVS first";
+        case Remedy::ListTvs:
+            return "give the plan of TVS servers (--tvs) those of these phones, or their device pool";
         case Remedy::ListModel:
             return "find out whether the model has Security By Default, and give it a row in a file of "
                    "models";

@@ -3,18 +3,16 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 #include <optional>
 #include <utility>
 
 #include <ctlsign/error.hpp>
+#include <ctlsign/phone/words.hpp>
 #include <ctlsign/tvs/plan.hpp>
 
 namespace ctlsign::tvs {
 
 namespace {
-
-constexpr std::size_t kServersOfAPhone = 3;
 
 class PlanReader {
   public:
@@ -111,26 +109,41 @@ Plan Plan::decode(std::string_view toml, std::string_view name) {
     }
 }
 
-std::vector<std::size_t> Plan::servers_of(std::string_view names, std::string_view pool) const {
-    std::vector<std::size_t> found;
+std::vector<std::optional<std::size_t>> Plan::servers_of(std::string_view names,
+                                                         std::string_view pool) const {
+    std::vector<std::optional<std::size_t>> found;
     const auto add = [&](std::string_view name) {
-        const auto server = std::ranges::find(servers, name, &Server::name);
-        if (server != servers.end()) found.push_back(static_cast<std::size_t>(server - servers.begin()));
+        const auto server =
+            std::ranges::find_if(servers, [&](const Server& one) { return same_server(one.name, name); });
+        found.emplace_back();
+        if (server != servers.end()) found.back() = static_cast<std::size_t>(server - servers.begin());
     };
-    if (!names.empty()) {
-        while (!names.empty()) {
-            const std::string_view name = names.substr(0, names.find_first_of(" ;"));
-            add(name);
-            names.remove_prefix(std::min(names.size(), name.size() + 1));
-        }
-    } else if (const auto known = pools.find(pool); known != pools.end()) {
+    for (const std::string_view name : split_servers(names)) add(name);
+    if (found.empty() && !pool.empty() && !pools.empty()) {
+        const auto known =
+            std::ranges::find_if(pools, [&](const auto& one) { return same_server(one.first, pool); });
+        // Whom the phones of a pool ask that is not in the plan, the plan does not say.
+        if (known == pools.end()) return {std::nullopt};
         for (const std::string& name : known->second) add(name);
-    } else {
-        found.resize(servers.size());
-        std::iota(found.begin(), found.end(), std::size_t{0});
+    } else if (found.empty()) {
+        for (const Server& server : servers) add(server.name);
     }
     found.resize(std::min(found.size(), kServersOfAPhone));
     return found;
+}
+
+std::vector<std::string_view> split_servers(std::string_view names) {
+    std::vector<std::string_view> found;
+    while (!names.empty() && found.size() < kServersOfAPhone) {
+        const std::string_view name = names.substr(0, names.find_first_of(" \t\n,;"));
+        if (!name.empty()) found.push_back(name);
+        names.remove_prefix(std::min(names.size(), name.size() + 1));
+    }
+    return found;
+}
+
+bool same_server(std::string_view a, std::string_view b) {
+    return phone::lower(phone::trim(a)) == phone::lower(phone::trim(b));
 }
 
 }  // namespace ctlsign::tvs

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,9 +23,17 @@ struct Plan {
     /// NAME is for messages. Throws Errc::Malformed with the line.
     static Plan decode(std::string_view toml, std::string_view name);
 
-    /// Indexes of the servers that a phone asks: those of NAMES (a space between), else of POOL, else all; at
-    /// most three, which is what a phone's configuration holds.
-    std::vector<std::size_t> servers_of(std::string_view names, std::string_view pool) const;
+    /// Indexes of the servers that a phone asks, nothing for one that is not in the plan: those of NAMES,
+    /// else of POOL where the plan has pools, else all; at most three.
+    std::vector<std::optional<std::size_t>> servers_of(std::string_view names, std::string_view pool) const;
 };
+
+/// What a phone's configuration holds.
+inline constexpr std::size_t kServersOfAPhone = 3;
+
+/// The names in a phone's list of TVS servers, with spaces, commas or semicolons between: the first three.
+std::vector<std::string_view> split_servers(std::string_view names);
+/// In any case.
+bool same_server(std::string_view a, std::string_view b);
 
 }  // namespace ctlsign::tvs

@@ -39,7 +39,7 @@ def cluster(ctlsign, tmp_path, keys):  # noqa: F811
     new_itl = build("new-itl.tlv", REGENERATED, [("SAST", new), ("CCM+TFTP", new), ("TVS", tvs)], "ITLFile.tlv")
     make_database(tmp_path / "tvs.db", [(new, "SAST,CCM+TFTP", 86400)])
     (tmp_path / "tvs.toml").write_text(f'[[server]]\nname = "cucm1"\ncertificate = "{tvs}"\ndatabase = "tvs.db"\n'
-                                       '[[pool]]\nname = "far"\nservers = []\n')
+                                       '[[pool]]\nname = "near"\nservers = ["cucm1"]\n[[pool]]\nname = "far"\nservers = []\n')
     return {"ctl": ctl, "itl": itl, "new-ctl": new_ctl, "new-itl": new_itl, "tvs": tmp_path / "tvs.toml", "database": tmp_path / "tvs.db"}
 
 
@@ -85,6 +85,8 @@ def test_decide(ctlsign, cluster):
     assert no["rule"] == "no-security-by-default" and no["step"] == 5 and "delete-list-by-hand" in no["remedies"]
     down = ctlsign("phone", "decide", cluster["new-ctl"], "--model", "8861", *lists, "--tvs", cluster["tvs"], "--pool", "far", expect=1)
     assert "no TVS server answers (rule 4); to change it:" in down.out
+    nobody = ctlsign("phone", "decide", cluster["new-ctl"], "--model", "8861", *lists, "--tvs", cluster["tvs"], "--pool", "fra", expect=1)
+    assert nobody.out.startswith("not-known: it asks TVS, and its TVS servers are not among those known (rule 3); to change it:")
     first = ctlsign("phone", "decide", cluster["new-ctl"], "--model", "Polycom")
     assert "(rule 1)" in first.out and "is not known" in first.err
     itl = json.loads(ctlsign("phone", "decide", cluster["new-itl"], "--model", "8861", "--ctl", cluster["new-ctl"], "--json").out)
@@ -128,6 +130,24 @@ def test_preflight_knows_nothing_of_lists_that_the_inventory_does_not_name(ctlsi
     assert json.loads(ctlsign(*arguments).out)["rules"][0]["rule"] == "first-list"
     inventory.write_text(f"device,model,ctl,ctl checksum,itl\nSEP1,7960,{sums(cluster['ctl'])[0]},,\n")
     assert "line 1: 'ctl' is there twice" in ctlsign(*arguments, expect=3).err
+
+
+def test_preflight_asks_the_servers_that_the_inventory_names(ctlsign, cluster, tmp_path):
+    lists = f"{sums(cluster['ctl'])[0]},{sums(cluster['itl'])[0]}"
+    rows = {"SEP1": "near,cucm9", "SEP2": 'near,"CUCM1,cucm9"', "SEP3": "NEAR,", "SEP4": "elsewhere,", "SEP5": ",cucm9 cucm1", "SEP6": ","}
+    (tmp_path / "phones.csv").write_text("device,model,ctl,itl,pool,tvs\n" + "".join(f"{name},8861,{lists},{row}\n" for name, row in rows.items()))
+    report = json.loads(ctlsign("phone", "preflight", cluster["new-ctl"], *known(cluster), "--tvs", cluster["tvs"], "--json").out)
+    rules = {one["rule"]: one["devices"] for one in report["rules"]}
+    assert rules == {"tvs": ["SEP2", "SEP3", "SEP6"], "tvs-unknown": ["SEP1", "SEP4", "SEP5"]}
+    assert {one["remedy"]: one["phones"] for one in report["remedies"]}["list-tvs"] == 3
+
+
+def test_a_7960_asks_nobody_however_it_is_spelt(ctlsign, cluster):
+    arguments = ["phone", "decide", cluster["new-ctl"], "--ctl", cluster["ctl"], "--itl", cluster["itl"], "--tvs", cluster["tvs"], "--json"]
+    for model in ("CP-7960G=", "Cisco 7960G SCCP", "cisco 7940-A", "Cisco 7960 "):
+        assert json.loads(ctlsign(*arguments, "--model", model, expect=1).out)["rule"] == "no-security-by-default"
+    for model in ("7905", "7912"):
+        assert json.loads(ctlsign(*arguments, "--model", model, expect=1).out)["rule"] == "model-unknown"
 
 
 def test_a_plan_that_is_wrong(ctlsign, cluster, tmp_path):

@@ -86,7 +86,8 @@ def test_the_history_is_known_by_its_checksums(cluster):
 def test_the_cluster_s_own_tvs_answers(tokens, itl):
     """Tokens that are uploaded before they sign are vouched for; without the upload they are not."""
     tokens.change("mixed-mode", "--tokenless", "--digest", "sha1")
-    write_inventory(tokens, *(f"SEP{number},8861,{md5(tokens.ctl)},{md5(itl.read_bytes())}" for number in range(3)))
+    row = f"8861,{md5(tokens.ctl)},{md5(itl.read_bytes())}"
+    write_inventory(tokens, *(f"SEP{number},{row}" for number in range(3)))
     tokens("delete-ctl", "--yes")
     arguments = ("mixed-mode", *tokens.tokens(FIRST, SECOND), "--known", itl, "--dry-run", "--json", *TIME)
     refused = json.loads(tokens(*arguments, "--force").out)["phones"]
@@ -95,6 +96,11 @@ def test_the_cluster_s_own_tvs_answers(tokens, itl):
         tokens("certificate", "import", KRAKOW / "tokens" / f"{name}.pem", "--store", "Phone-SAST-trust")
     report = json.loads(tokens(*arguments).out)["phones"]
     assert (report["accepts"], report["rules"][0]["rule"]) == (3, "tvs")
+    # Whom phones ask by name must be of this cluster; device pools are known to nobody here.
+    (tokens.folder / "phones.csv").write_text(
+        f"device,model,ctl,itl,pool,tvs\nSEP1,{row},x,\nSEP2,{row},x,CUCM-1051-A-PUB\nSEP3,{row},,old-cucm-of-another-cluster\n")
+    report = json.loads(tokens(*arguments).out)["phones"]
+    assert {rule["rule"]: rule["count"] for rule in report["rules"]} == {"tvs": 2, "tvs-unknown": 1}
 
 
 def test_a_first_ctl_has_the_digest_that_all_phones_know(cluster):

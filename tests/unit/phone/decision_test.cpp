@@ -117,6 +117,18 @@ TEST(Servers, TheFirstThatIsTrustedDecides) {
     EXPECT_EQ(ask({}).rule, Rule::TvsDown);
 }
 
+TEST(Decision, IsNotKnownBehindATvsServerThatIsNot) {
+    const auto list = new_list(Signer::InTvsDatabase);
+    TvsServer unknown, down;
+    unknown.state = TvsServer::State::NotKnown;
+    const TvsServer good = tvs_server(Signer::InTvsDatabase);
+    EXPECT_EQ(decide(*list, ListKind::Ctl, holding_both(), std::vector{unknown, good}, kNow).rule,
+              Rule::TvsUnknown);
+    EXPECT_EQ(decide(*list, ListKind::Ctl, holding_both(), std::vector{down, unknown}, kNow).outcome,
+              Outcome::NotKnown);
+    EXPECT_EQ(decide(*list, ListKind::Ctl, holding_both(), std::vector{good, unknown}, kNow).rule, Rule::Tvs);
+}
+
 TEST(Servers, NotAskedYet) {
     const Verdict verdict =
         decide(*new_list(Signer::InTvsDatabase), ListKind::Ctl, holding_both(), std::nullopt, kNow);
@@ -237,6 +249,19 @@ TEST(Models, AreGuessedAndSaidToBe) {
     EXPECT_FALSE(unknown.listed);
     EXPECT_FALSE(unknown.security_by_default);
     EXPECT_THAT(unknown.reasons, IsEmpty());
+}
+
+TEST(Models, OfThe7940And7960AskNobodyHoweverTheyAreSpelt) {
+    for (const char* name : {"CP-7960G=", "CP-7960G-CH1", "Cisco 7960G SCCP", "7940-A", "Cisco 7960 ",
+                             " cisco 7960", "cp-7940g", "CISCO UNIFIED IP PHONE 7940"}) {
+        const Model model = ModelTable::shipped().find(name, "");
+        EXPECT_EQ(model.security_by_default, false) << name;
+        EXPECT_TRUE(model.listed) << name;
+    }
+    EXPECT_TRUE(ModelTable::shipped().find("cisco 8861", "").listed);
+    EXPECT_TRUE(ModelTable::shipped().find("cp-8861", "").listed);
+    for (const char* name : {"7905", "Cisco 7912", "6921"})
+        EXPECT_EQ(ModelTable::shipped().find(name, "").security_by_default, std::nullopt) << name;
 }
 
 TEST(Models, LaterRowsCountMore) {

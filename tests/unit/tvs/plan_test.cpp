@@ -47,8 +47,15 @@ TEST(Plan, ServersAndPools) {
     EXPECT_THAT(plan.servers_of("", "Krakow"), ElementsAre(3, 0));
     EXPECT_THAT(plan.servers_of("", "none"), IsEmpty());
     EXPECT_THAT(plan.servers_of("b c", "Krakow"), ElementsAre(1, 2)) << "a phone's own list comes first";
-    EXPECT_THAT(plan.servers_of("b;unheard-of", ""), ElementsAre(1));
-    EXPECT_THAT(plan.servers_of("", "elsewhere"), ElementsAre(0, 1, 2)) << "a phone knows three at the most";
+    EXPECT_THAT(plan.servers_of("B,c", ""), ElementsAre(1, 2));
+    EXPECT_THAT(plan.servers_of(" a, b ;c d", ""), ElementsAre(0, 1, 2));
+    EXPECT_THAT(plan.servers_of("b;unheard-of", ""), ElementsAre(1, std::nullopt));
+    EXPECT_THAT(plan.servers_of(" ", ""), ElementsAre(0, 1, 2)) << "a phone knows three at the most";
+    EXPECT_THAT(plan.servers_of("", "krakow"), ElementsAre(3, 0));
+    EXPECT_THAT(plan.servers_of("", "elsewhere"), ElementsAre(std::nullopt));
+    Plan without_pools = plan;
+    without_pools.pools.clear();
+    EXPECT_THAT(without_pools.servers_of("", "elsewhere"), ElementsAre(0, 1, 2));
 }
 
 TEST(Plan, SaysWhatIsWrong) {
