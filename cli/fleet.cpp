@@ -3,6 +3,7 @@
 
 #include <cli/fleet.hpp>
 #include <cli/input.hpp>
+#include <cli/terminal.hpp>
 #include <ctlsign/cluster/phones.hpp>
 #include <ctlsign/trustlist/decode.hpp>
 
@@ -46,6 +47,7 @@ Fleet::Fleet(const FleetOptions& options, const cluster::Database* cluster)
     for (const std::string& path : options.known)
         known.add(std::make_shared<const TrustList>(load_list(path)), path);
     if (cluster != nullptr) add_published(known, *cluster, inventory);
+    if (inventory.phones().empty()) print_warning(options.phones + ": no phone is in it");
 }
 
 phone::Preflight Fleet::preflight(const JudgeOptions& options, const TrustList& list, phone::ListKind kind,

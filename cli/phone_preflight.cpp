@@ -22,12 +22,14 @@ struct Options {
 };
 
 ExitCode run(const Options& options) {
-    const TrustList list = load_list(options.list);
+    const auto fresh = std::make_shared<const TrustList>(load_list(options.list));
+    const TrustList& list = *fresh;
     const phone::ListKind kind = kind_of(list);
     const auto cluster = find_cluster(options.cluster);
     std::optional<cluster::State> state;
     if (cluster) state = cluster->load();
-    const Fleet fleet(options.fleet, cluster ? &*cluster : nullptr);
+    Fleet fleet(options.fleet, cluster ? &*cluster : nullptr);
+    fleet.known.add(fresh, options.list);  // phones may have it already
     const phone::Preflight result =
         fleet.preflight(options.fleet.judge, list, kind, state ? &*state : nullptr);
     if (!options.html.empty()) {

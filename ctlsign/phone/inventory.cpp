@@ -11,7 +11,9 @@
 
 #include <ctlsign/error.hpp>
 #include <ctlsign/phone/inventory.hpp>
+#include <ctlsign/phone/words.hpp>
 #include <ctlsign/trustlist/show.hpp>
+#include <ctlsign/trustlist/text.hpp>
 
 namespace ctlsign::phone {
 
@@ -27,20 +29,6 @@ using Row = std::array<std::optional<std::string>, kFields>;
 constexpr std::array kTraits{&Traits::model, &Traits::firmware, &Traits::ctl,
                              &Traits::itl,   &Traits::pool,     &Traits::tvs};
 static_assert(kTraits.size() == kTraitFields && kTraitFields + 1 == kFields);
-
-std::string lower(std::string_view text) {
-    std::string result(text);
-    std::ranges::transform(result, result.begin(),
-                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return result;
-}
-
-std::string_view trim(std::string_view text) {
-    constexpr std::string_view kBlank = " \t\r";
-    const std::size_t begin = text.find_first_not_of(kBlank);
-    if (begin == std::string_view::npos) return {};
-    return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
-}
 
 // "Device Name", "device_name" and "DEVICE" are one heading.
 std::optional<std::size_t> find_field(std::string_view heading) {
@@ -90,25 +78,31 @@ class CsvReader {
         cells.clear();
         for (;;) {
             cells.emplace_back();
+            text_.remove_prefix(std::min(text_.find_first_not_of(" \t"), text_.size()));
             const bool more = text_.starts_with('"') ? quoted(cells.back()) : plain(cells.back());
             if (!more) return true;
         }
     }
     std::size_t line() const noexcept { return line_; }
-    bool broken() const noexcept { return broken_; }
+    /// What is wrong so far; empty: nothing.
+    std::string_view problem() const noexcept { return problem_; }
 
   private:
     // Both answer whether another cell follows on this row.
     bool plain(std::string& cell) {
         const std::size_t end = std::min(text_.find_first_of(",\n"), text_.size());
-        cell = trim(text_.substr(0, end));
+        std::string_view text = text_.substr(0, end);
+        if (text.ends_with('\r') && (end == text_.size() || text_[end] == '\n')) text.remove_suffix(1);
+        if (text.find('\r') != std::string_view::npos)
+            problem_ = "lines end with CR alone: LF or CR LF is expected";
+        cell = trim(text);
         return leave(end);
     }
     bool quoted(std::string& cell) {
         std::size_t at = 1;
         for (;; ++at) {
             if (at >= text_.size()) {
-                broken_ = true;
+                problem_ = kNotClosed;
                 return leave(text_.size());
             }
             if (text_[at] == '"') {
@@ -120,7 +114,7 @@ class CsvReader {
             cell += text_[at];
         }
         const std::size_t end = std::min(text_.find_first_of(",\n", at), text_.size());
-        broken_ = broken_ || !trim(text_.substr(at + 1, end - at - 1)).empty();
+        if (!trim(text_.substr(at + 1, end - at - 1)).empty()) problem_ = kNotClosed;
         return leave(end);
     }
     bool leave(std::size_t end) {
@@ -129,9 +123,11 @@ class CsvReader {
         return more;
     }
 
+    static constexpr std::string_view kNotClosed = "a quote is not closed";
+
     std::string_view text_;
     std::size_t line_ = 0;
-    bool broken_ = false;
+    std::string_view problem_;
 };
 
 std::string csv_cell(const std::string& text) {
@@ -163,7 +159,7 @@ class InventoryReader {
 
   private:
     [[noreturn]] void malformed(std::size_t line, std::string_view what) const {
-        throw Error(Errc::Malformed, "reading", name_, fmt::format("line {}: {}", line, what));
+        throw Error(Errc::Malformed, "reading", name_, printable(fmt::format("line {}: {}", line, what)));
     }
 
     // A field that two columns claim has no value: they may say different things.
@@ -183,10 +179,11 @@ class InventoryReader {
         if (reader.next(cells)) {
             for (const std::string& heading : cells) fields.push_back(take_field(heading, met, 1));
         }
+        if (!reader.problem().empty()) malformed(1, reader.problem());
         if (std::ranges::find(fields, std::optional<std::size_t>(kDevice)) == fields.end())
             malformed(1, "there is no heading 'device'");
         while (reader.next(cells)) {
-            if (reader.broken()) malformed(reader.line(), "a quote is not closed");
+            if (!reader.problem().empty()) malformed(reader.line(), reader.problem());
             if (cells.size() == 1 && cells[0].empty()) continue;
             if (cells.size() != fields.size())
                 malformed(reader.line(),
@@ -238,7 +235,16 @@ class InventoryReader {
     }
 
     void add(Row& row, std::size_t line) {
+        for (auto& cell : row) {
+            if (cell && trim(*cell).size() != cell->size()) cell = std::string(trim(*cell));
+        }
         if (!row[kDevice] || row[kDevice]->empty()) malformed(line, "a phone without a name");
+        // A part of file names and of log lines.
+        if (row[kDevice]->find('/') != std::string::npos || printable(*row[kDevice]) != *row[kDevice])
+            malformed(line, fmt::format("'{}' is no name of a phone", *row[kDevice]));
+        // A MAC address behind SEP: phones write it in upper case.
+        if (lower(std::string_view(*row[kDevice]).substr(0, 3)) == "sep")
+            row[kDevice] = as_displayed(std::move(*row[kDevice]));
         for (const Field field : {kCtl, kItl}) {
             // What is not said is not known; a blank cell says that there is none.
             if (!row[field]) continue;

@@ -150,6 +150,25 @@ def test_a_7960_asks_nobody_however_it_is_spelt(ctlsign, cluster):
         assert json.loads(ctlsign(*arguments, "--model", model, expect=1).out)["rule"] == "model-unknown"
 
 
+def test_preflight_knows_the_new_list_itself(ctlsign, cluster, tmp_path):
+    (tmp_path / "phones.csv").write_text(f"device,model,ctl,itl\nSEP1,8861,{sums(cluster['new-ctl'])[0]},\n")
+    assert json.loads(ctlsign("phone", "preflight", cluster["new-ctl"], "--json").out)["rules"][0]["rule"] == "already-installed"
+
+
+def test_preflight_of_no_phones_says_so(ctlsign, cluster, tmp_path):
+    (tmp_path / "phones.csv").write_text("device,model,ctl,itl\n")
+    assert "phones.csv: no phone is in it" in ctlsign("phone", "preflight", cluster["new-ctl"]).err
+    for text in ('device,"model,ctl\nSEP1,8861,\n', "device,model,ctl\rSEP1,8861,\r"):
+        (tmp_path / "phones.csv").write_bytes(text.encode())
+        assert "line 1" in ctlsign("phone", "preflight", cluster["new-ctl"], expect=3).err
+
+
+def test_names_that_would_forge_a_line_are_refused(ctlsign, tmp_path):
+    (tmp_path / "bad.jsonl").write_text('{"device": "SEP1\\u001b[31m\\nctlsign: x"}\n')
+    told = ctlsign("phone", "import", "bad.jsonl", expect=3).err
+    assert "is no name of a phone" in told and "\x1b" not in told and len(told.splitlines()) == 1
+
+
 def test_a_plan_that_is_wrong(ctlsign, cluster, tmp_path):
     for text, problem in (('[[server]]\nname = "a"\n', "a name and a certificate"), ("server = 1\n", "expected [[server]]"),
                           ('[[pool]]\nname = "p"\nservers = ["x"]\n', "not there"), ("[[", "tvs.toml"),

@@ -81,9 +81,23 @@ TEST(Inventory, SaysWhatIsWrongAndWhere) {
         HasSubstr("line 2: 'itl' is there twice"));
     EXPECT_THAT(complaint("{\"device\": \"a\", \"ctl\": \"\", \"ctl\": \"?\"}\n"),
                 HasSubstr("line 1: 'ctl' is there twice"));
+    EXPECT_THAT(complaint("device,\"model,ctl\nSEP1,8861\n"), HasSubstr("line 1: a quote is not closed"));
+    EXPECT_THAT(complaint("device,model\rSEP1,8861\r"), HasSubstr("line 1: lines end with CR alone"));
+    EXPECT_THAT(complaint("device,\rSEP1,\r"), HasSubstr("line 1: lines end with CR alone"));
+    for (const char* name : {"\"SEP1\nHost: x\"", "SEP1\x1b[31m", "../SEP1"})
+        EXPECT_THAT(complaint("device\n" + std::string(name) + "\n"), HasSubstr("is no name of a phone"));
+    EXPECT_THAT(complaint("device\nSEPB000\nsepb000\n"), HasSubstr("line 3: 'SEPB000' comes twice"));
     EXPECT_THAT(complaint("{\"device\": 1}\n"), HasSubstr("line 1: 'device' is a text"));
     EXPECT_THAT(complaint("{\"device\": \"a\"}\n{oops\n"), HasSubstr("line 2: expected a JSON object"));
     EXPECT_THAT(complaint("{\"device\": \"a\", \"tvs\": [1]}\n"), HasSubstr("a TVS server is a text"));
+}
+
+TEST(Inventory, BlanksAroundACellAreNotPartOfIt) {
+    const Inventory inventory = decode_text(
+        "device,model,pool\nSEP1, \"8861\",\" far \"\nSEP2,8861 ,far\nSEP3,\t8861,\"far\t\" \r\n");
+    ASSERT_EQ(inventory.phones().size(), 3U);
+    EXPECT_EQ(inventory.traits().size(), 1U);
+    EXPECT_EQ(inventory.traits()[0].model, "8861");
 }
 
 TEST(Inventory, ComesBackFromItsOwnCsv) {
