@@ -14,6 +14,7 @@
 #include <cli/terminal.hpp>
 #include <cli/tvs.hpp>
 #include <ctlsign/simulator/simulator.hpp>
+#include <ctlsign/tvs/plan.hpp>
 
 namespace ctlsign::cli {
 
@@ -30,8 +31,6 @@ struct Options {
     Format format = Format::AsText;
 };
 
-constexpr std::size_t kServersOfAPhone = 3;
-
 // Phones that were not there before come in with what their inventory says, or with nothing installed.
 void add_phones(const Options& options, simulator::State& state) {
     for (const std::string& path : options.known)
@@ -39,9 +38,11 @@ void add_phones(const Options& options, simulator::State& state) {
     phone::Inventory newcomers;
     if (!options.phones.empty()) newcomers = load_inventory(options.phones);
     const phone::Traits bare{options.model, options.firmware, {}, {}, {}, {}};
-    for (std::size_t i = 0; i < options.count; ++i) newcomers.add(fmt::format("SEP{:012X}", i), bare);
-    newcomers.merge(state.phones);  // what a phone has by now counts
-    state.phones = std::move(newcomers);
+    phone::Inventory all;
+    for (std::size_t i = 0; i < options.count; ++i) all.add(fmt::format("SEP{:012X}", i), bare);
+    all.merge(newcomers);
+    all.merge(state.phones);  // what a phone has by now counts
+    state.phones = std::move(all);
     if (state.phones.phones().empty()) throw UsageError("there is no phone: give --count or --phones");
     for (const auto& one : state.phones.phones()) {
         const phone::Traits& traits = state.phones.traits_of(one);
@@ -71,7 +72,7 @@ ExitCode run(const Options& options) {
     start.now = now();
     start.patience = std::chrono::seconds(options.timeout);
     for (const std::string& text : options.tvs_servers) start.tvs_servers.push_back(parse_endpoint(text));
-    if (start.tvs_servers.size() > kServersOfAPhone)
+    if (start.tvs_servers.size() > tvs::kServersOfAPhone)
         throw UsageError("a phone knows three TVS servers at the most");
     if (!options.models.empty()) start.models = load_models({options.models, {}});
     tvs::TlsIdentity identity;

@@ -8,12 +8,16 @@ namespace {
 
 void log_server(const TvsTrace& server, std::vector<std::string>& lines) {
     lines.push_back(fmt::format("Attempting connect to TVS server addr [{}]", server.address));
-    if (!server.connected) {
+    if (server.met == TvsTrace::Met::NotConnected) {
         lines.emplace_back("TCP connect() failed");
         return;
     }
     lines.emplace_back("TCP connect() successful");
-    if (!server.trusted) {
+    if (server.met == TvsTrace::Met::NoHandshake) {
+        lines.emplace_back("Handshake failed: no TLS version in common, or closed by the server");
+        return;
+    }
+    if (server.met == TvsTrace::Met::NotTrusted) {
         lines.emplace_back("Handshake failed: certificate not found in ITL");
         return;
     }

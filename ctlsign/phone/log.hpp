@@ -11,7 +11,8 @@ namespace ctlsign::phone {
 /// How one TVS server was met, as far as a phone's log tells.
 struct TvsTrace {
     std::string address;
-    bool connected = false, trusted = false;
+    enum class Met { NotConnected, NoHandshake, NotTrusted, Trusted };  ///< how far it came
+    Met met = Met::NotConnected;
     std::size_t written = 0, received = 0;  ///< octets
 };
 

@@ -33,10 +33,21 @@ std::string checksum_of(const TrustList& list) {
 }
 
 // "CP-8861-SEPB000B4BA0AEE".
-std::string device_name(const std::string& model, const std::string& phone) {
-    std::string name = model.starts_with("CP-") ? model : "CP-" + model;
-    name += '-' + phone;
-    return name.substr(0, limits::kDeviceName);
+std::string device_name(std::string_view model, std::string_view name) {
+    return fmt::format("CP-{}-{}", phone::own_name(model), name).substr(0, limits::kDeviceName);
+}
+
+phone::TvsTrace::Met met(tvs::Exchange::End end) noexcept {
+    switch (end) {
+        case tvs::Exchange::End::NotConnected:
+            return phone::TvsTrace::Met::NotConnected;
+        case tvs::Exchange::End::NoHandshake:
+            return phone::TvsTrace::Met::NoHandshake;
+        case tvs::Exchange::End::NotTrusted:
+            return phone::TvsTrace::Met::NotTrusted;
+        default:
+            return phone::TvsTrace::Met::Trusted;
+    }
 }
 
 // What all phones of one start share.
@@ -156,10 +167,8 @@ class Start : public std::enable_shared_from_this<Start> {
     void answered(ListKind kind, tvs::Exchange exchange) {
         using End = tvs::Exchange::End;
         const tvs::Endpoint& where = network_.options.tvs_servers[servers_.size()];
-        traces_.push_back({to_text(where), exchange.end != End::NotConnected,
-                           exchange.end != End::NotConnected && exchange.end != End::NoHandshake &&
-                               exchange.end != End::NotTrusted,
-                           exchange.request.size(), exchange.response.size()});
+        traces_.push_back(
+            {to_text(where), met(exchange.end), exchange.request.size(), exchange.response.size()});
         phone::TvsServer server;
         server.speaks_tls10 = device_.model.tls10_only && exchange.server.has_value();
         if (exchange.server) server.certificate = *exchange.server;
@@ -199,7 +208,12 @@ class Start : public std::enable_shared_from_this<Start> {
         const bool is_signed = ctl && phone::registration_of(*ctl) == phone::Registration::Signed;
         const std::string file = name_ + ".cnf.xml" + (is_signed ? ".sgn" : "");
         network_.source->fetch(file, [self = shared_from_this(), file](const Fetched& fetched) {
-            if (!fetched.octets && fetched.problem.empty()) self->log(phone::file_not_found(file));
+            if (!fetched.problem.empty()) {
+                ++self->network_.summary.failed;
+                self->log(fmt::format("{}: {}", file, fetched.problem));
+            } else if (!fetched.octets) {
+                self->log(phone::file_not_found(file));
+            }
             ++self->network_.summary
                   .status[self->last_status_.empty() ? phone::summary_message(self->device_.installed)
                                                      : self->last_status_];
@@ -227,9 +241,14 @@ State State::load(std::string folder) {
     }
     if (std::filesystem::is_directory(root / "lists")) {
         for (const auto& file : std::filesystem::directory_iterator(root / "lists")) {
-            state.lists.add(std::make_shared<const TrustList>(
-                                decode_list(load_file(file.path().string(), kMaxFileSize).bytes)),
-                            file.path().string());
+            const std::string path = file.path().string();
+            try {
+                state.lists.add(
+                    std::make_shared<const TrustList>(decode_list(load_file(path, kMaxFileSize).bytes)),
+                    path);
+            } catch (const DecodeError& error) {
+                throw Error(error.code(), "reading", path, error.advice());
+            }
         }
     }
     return state;

@@ -258,6 +258,9 @@ def test_simulate_a_phone_of_tls10(ctlsign, cluster, serve, tmp_path):  # noqa: 
     modern = serve("--database", cluster["database"])
     refused = json.loads(ctlsign(*base, "--tvs-server", f"127.0.0.1:{modern.port}", expect=1).out)
     assert refused["refused"] == 2 and refused["queries"] == 0
+    told = ctlsign(*base[:-1], "--tvs-server", f"127.0.0.1:{modern.port}", expect=1).out
+    assert "Handshake failed: no TLS version in common" in told and "not found in ITL" not in told
+    assert "TVS does not speak its TLS 1.0" in told
     old = serve("--database", cluster["database"], "--allow-tls10")
     taken = json.loads(ctlsign(*base, "--tvs-server", f"127.0.0.1:{old.port}").out)
     assert taken["taken"] == 2 and "TLSv1 " in old.text()
@@ -272,6 +275,40 @@ def test_five_thousand_phones_start_at_once(ctlsign, cluster, serve, tmp_path): 
     summary = json.loads(ctlsign(*base, "--tvs-server", f"127.0.0.1:{server.port}", "--timeout", 200).out)
     assert (summary["taken"], summary["queries"], summary["failed"]) == (10000, 5000, 0)
     assert server.counters()["valid"] == 5000
+
+
+def test_simulated_phones_name_themselves_as_real_ones_do(ctlsign, cluster, serve, tmp_path):  # noqa: F811
+    folder = publish(tmp_path / "files", cluster["ctl"], cluster["itl"])
+    base = ["phone", "simulate", "--state", "lab", "--source", folder]
+    ctlsign(*base, "--count", 1, "--model", "Cisco 8861")
+    publish(folder, cluster["new-ctl"], cluster["new-itl"])
+    server = serve("--database", cluster["database"])
+    ctlsign(*base, "--tvs-server", f"127.0.0.1:{server.port}")
+    assert 'device="CP-8861-SEP000000000000"' in server.text()
+
+
+def test_simulate_keeps_one_phone_of_a_name(ctlsign, cluster, tmp_path):
+    folder = publish(tmp_path / "files", cluster["ctl"], cluster["itl"])
+    (tmp_path / "some.csv").write_text("device,model,ctl,itl\nSEP000000000000,7960,,\n")
+    base = ["phone", "simulate", "--state", "lab", "--source", folder, "--count", 2, "--phones", "some.csv", "--quiet"]
+    assert ctlsign(*base).out.startswith("2 phones: 4 lists taken")
+    assert ctlsign(*base).out.startswith("2 phones: 0 lists taken")
+    assert "SEP000000000000,7960," in (tmp_path / "lab/phones.csv").read_text()
+
+
+def test_simulate_counts_configuration_that_cannot_be_fetched(ctlsign, cluster, tmp_path):
+    folder = publish(tmp_path / "files", cluster["ctl"], cluster["itl"])
+    (folder / "SEP000000000000.cnf.xml.sgn").mkdir()
+    told = ctlsign("phone", "simulate", "--state", "lab", "--source", folder, "--count", 1, expect=1).out
+    assert "SEP000000000000: SEP000000000000.cnf.xml.sgn: " in told and "1 failures" in told
+
+
+def test_simulate_names_a_list_that_cannot_be_read(ctlsign, cluster, tmp_path):
+    folder = publish(tmp_path / "files", cluster["ctl"], cluster["itl"])
+    base = ["phone", "simulate", "--state", "lab", "--source", folder]
+    ctlsign(*base, "--count", 1)
+    (tmp_path / "lab/lists/junk").write_text("junk")
+    assert "lab/lists/junk" in ctlsign(*base, expect=3).err
 
 
 def test_simulate_says_what_is_wrong(ctlsign, cluster, tmp_path):
