@@ -87,6 +87,13 @@ class Page {
         return entry == nullptr ? (checksum == "?" ? "not known" : checksum + " (not known)") : entry->name;
     }
 
+    // A name that fits into half a box; of a checksum the beginning.
+    std::string brief_name(const std::string& checksum) const {
+        constexpr std::size_t kDigits = 8, kLetters = 14;
+        const bool known = checksum.empty() || checksum == phone::kNotKnown || facts_.known.find(checksum);
+        return known ? shorten(file_name(list_name(checksum)), kLetters) : shorten(checksum, kDigits);
+    }
+
     void counts() {
         const auto& result = facts_.result;
         const std::size_t refusing = result.count(phone::Outcome::Refuses);
@@ -119,16 +126,20 @@ class Page {
 
     // What phones have on the left, the signer on the right, and how the phones come to trust it.
     void picture() {
-        std::map<std::string, std::map<phone::Rule, std::size_t>> boxes;
+        struct Name {
+            std::string full, brief;
+            auto operator<=>(const Name&) const = default;
+        };
+        std::map<Name, std::map<phone::Rule, std::size_t>> boxes;
         for (std::size_t i = 0; i < traits_count_.size(); ++i) {
             if (traits_count_[i] == 0) continue;
             const phone::Traits& traits = facts_.inventory.traits()[i];
-            const std::string name =
-                "CTL " + file_name(list_name(traits.ctl)) + ", ITL " + file_name(list_name(traits.itl));
+            const Name name{
+                "CTL " + file_name(list_name(traits.ctl)) + ", ITL " + file_name(list_name(traits.itl)),
+                "CTL " + brief_name(traits.ctl) + ", ITL " + brief_name(traits.itl)};
             boxes[name][facts_.result.groups[facts_.result.group_of[i]].verdict.rule] += traits_count_[i];
         }
-        std::vector<std::pair<std::string, std::map<phone::Rule, std::size_t>>> sorted(boxes.begin(),
-                                                                                       boxes.end());
+        std::vector<std::pair<Name, std::map<phone::Rule, std::size_t>>> sorted(boxes.begin(), boxes.end());
         const auto phones_in = [](const auto& box) {
             std::size_t count = 0;
             for (const auto& [rule, phones] : box.second) count += phones;
@@ -143,7 +154,8 @@ class Page {
         for (const auto& [name, rules] : sorted) edges += rules.size();
         constexpr std::size_t kRow = 46, kTop = 20;
         const std::size_t height = kTop + std::max<std::size_t>(edges, 1) * kRow + 20, middle = height / 2;
-        add("<h2>Who trusts whom</h2>\n<svg viewBox=\"0 0 900 {}\" role=\"img\" "
+        add("<h2>Who trusts whom</h2>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
+            "aria-label=\"Who trusts whom\"><svg viewBox=\"0 0 900 {}\" role=\"img\" "
             "aria-labelledby=\"picture-title "
             "picture-text\">\n<title id=\"picture-title\">How phones come to trust the signer of the new "
             "list</title>\n",
@@ -156,7 +168,7 @@ class Page {
                 std::back_inserter(lines),
                 "<rect class=\"box\" x=\"1\" y=\"{}\" width=\"300\" height=\"{}\" rx=\"6\"/><text x=\"10\" "
                 "y=\"{}\">{}</text><text x=\"10\" y=\"{}\">{}</text>\n",
-                y, box_height, y + 17, escape(shorten(box.first, 40)), y + 34, count_phones(phones_in(box)));
+                y, box_height, y + 17, escape(box.first.brief), y + 34, count_phones(phones_in(box)));
             for (const auto& [rule, phones] : box.second) {
                 const phone::Outcome outcome = phone::outcome_of(rule);
                 const std::size_t at = y + 19;
@@ -172,7 +184,7 @@ class Page {
                     fmt::format_to(std::back_inserter(lines), "<text x=\"566\" y=\"{}\">{}</text>\n", at + 5,
                                    outcome == phone::Outcome::Refuses ? "✕" : "?");
                 fmt::format_to(std::back_inserter(description), "{} with {}: {}, {}. ", count_phones(phones),
-                               escape(box.first), phone::to_text(outcome), phone::describe(rule));
+                               escape(box.first.full), phone::to_text(outcome), phone::describe(rule));
                 y += kRow;
             }
         }
@@ -182,7 +194,7 @@ class Page {
         add("<desc id=\"picture-text\">{}</desc>\n{}<rect class=\"box\" x=\"700\" y=\"{}\" width=\"198\" "
             "height=\"44\" "
             "rx=\"6\"/><text x=\"709\" y=\"{}\">signer of the new list</text><text x=\"709\" "
-            "y=\"{}\">{}</text>\n</svg>\n",
+            "y=\"{}\">{}</text>\n</svg></div>\n",
             description, lines, middle - 22, middle - 4, middle + 14,
             escape(shorten(std::string(facts_.list.signer_name()), 22)));
         if (left_out > 0) add("<p>{} rarer combinations of lists are in the table alone.</p>\n", left_out);

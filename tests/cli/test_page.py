@@ -76,6 +76,9 @@ def test_fits_a_small_screen(page):
         assert width <= 320, width
         label = page.execute_script("return getComputedStyle(document.querySelector('#phones td'), '::before').content")
         assert "Verdict" in label
+        width, box = page.execute_script("const svg = document.querySelector('svg');"
+                                         "return [svg.getBoundingClientRect().width, svg.viewBox.baseVal.width]")
+        assert 13 * width / box >= 10, "the size of its letters, in pixels"
     finally:
         page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
@@ -134,3 +137,10 @@ def test_the_picture_is_drawn(page):
     assert svg.size["width"] > 500 and svg.size["height"] > 150
     assert len(svg.find_elements(By.CSS_SELECTOR, "path.accepts")) == 2
     assert len(svg.find_elements(By.CSS_SELECTOR, "path.refuses")) == 2
+
+
+def test_names_stay_in_their_boxes(page):
+    ends = page.execute_script("return [...document.querySelectorAll('svg text[x=\"10\"]')].map(text => [text.textContent, "
+                               "text.getBBox().x + text.getBBox().width])")
+    assert "CTL ABABABAB…, ITL CDCDCDCD…" in dict(ends)
+    assert all(end <= 301 for _, end in ends), ends

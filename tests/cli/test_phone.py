@@ -53,7 +53,7 @@ def inventory(cluster, tmp_path):
     ctl, itl = sums(cluster["ctl"]), sums(cluster["itl"])
     rows = [f"SEP0,CP-8861,x,{ctl[0]},{itl[1]},near", f"SEP1,CP-8861,x,{ctl[1].upper()},{itl[0]},near",
             f"SEP2,Cisco 7960,x,{ctl[0]},,near", f"SEP3,CP-8861,x,{ctl[0]},{itl[0]},far", "SEP4,CP-8861,x,,,near",
-            f"SEP5,CP-8861,x,{'ab' * 16},,near", f"SEP6,<b>Polycom&,x,{ctl[0]},{itl[0]},near"]
+            f"SEP5,CP-8861,x,{'ab' * 16},{'cd' * 20},near", f"SEP6,<b>Polycom&,x,{ctl[0]},{itl[0]},near"]
     (tmp_path / "export.csv").write_text("Device Name,Product,Load,CTL,ITL,Device Pool\n" + "\n".join(rows) + "\n")
     return tmp_path / "export.csv"
 
