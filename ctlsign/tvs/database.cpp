@@ -9,12 +9,14 @@
 #include <memory>
 #include <optional>
 #include <system_error>
+#include <utility>
 
 #include <ctlsign/error.hpp>
 #include <ctlsign/files/sqlite.hpp>
 #include <ctlsign/files/store.hpp>
 #include <ctlsign/limits.hpp>
 #include <ctlsign/trustlist/names.hpp>
+#include <ctlsign/trustlist/text.hpp>
 #include <ctlsign/tvs/database.hpp>
 #include <pkcs11/error.hpp>
 
@@ -47,7 +49,7 @@ std::vector<Role> read_roles(std::string_view text) {
         const std::string_view name = text.substr(0, text.find(','));
         const auto role = find_role(name);
         if (!role || static_cast<unsigned>(*role) > 0xFF)
-            throw BadRow{fmt::format("there is no role '{}'", name)};
+            throw BadRow{fmt::format("there is no role '{}'", printable(name))};
         roles.push_back(*role);
         text.remove_prefix(std::min(text.size(), name.size() + 1));
     }
@@ -88,10 +90,14 @@ Database Database::load(const std::string& path) {
     Database loaded;
     while (row.step()) {
         try {
-            loaded.entries.push_back(read_row(row));
+            DatabaseEntry entry = read_row(row);
+            // In the order of their hashes: another row of the same certificate follows at once.
+            if (!loaded.entries.empty() && loaded.entries.back().certificate == entry.certificate)
+                throw BadRow{"it is there twice"};
+            loaded.entries.push_back(std::move(entry));
         } catch (const BadRow& bad) {
             loaded.problems.push_back(
-                fmt::format("certificate {}: {}", row.text(0).substr(0, 16), bad.problem));
+                fmt::format("certificate {}: {}", printable(row.text(0).substr(0, 16)), bad.problem));
         }
     }
     return loaded;

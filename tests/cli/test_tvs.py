@@ -652,3 +652,26 @@ def test_import_leaves_out_what_is_wrong_and_says_so(ctlsign, tmp_path):
         database.commit()
     assert "certificates" in ctlsign("tvs", "import-database", "empty", "-o", "other.db", expect=3).err
     assert not (tmp_path / "other.db").exists()
+
+
+def test_a_foreign_database_does_not_talk_to_the_terminal(ctlsign, serve, tmp_path):
+    path = make_database(tmp_path / "old.sqlite3", [(TOKEN, "SAST,\x1b[32mX\n", 1)])
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        for name in ("\x1b[31mEVIL", "aa\nctlsign: x"):
+            database.execute("INSERT INTO certificates VALUES (?, '1', 's', 'i', 'nothing', 'SAST', 1)", (name,))
+        database.commit()
+    told = ctlsign("tvs", "import-database", "old.sqlite3", "-o", "tvs.db", expect=1).err
+    for text in (told, serve("--database", path).text()):
+        assert "EVIL" in text and "\x1b" not in text
+        assert not [line for line in text.splitlines() if not line.startswith("ctlsign: warning: ") and line.startswith("ctlsign: x")]
+
+
+def test_a_certificate_that_is_there_twice(ctlsign, tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "old.sqlite3")) as database:
+        database.execute("CREATE TABLE certificates (certificate_hash TEXT, certificate TEXT, roles TEXT, ttl INTEGER)")
+        for _ in range(2):
+            database.execute("INSERT INTO certificates VALUES (?, ?, 'SAST', 1)",
+                             (hashlib.sha256(der(PUBLISHER)).hexdigest(), PUBLISHER.read_bytes()))
+        database.commit()
+    result = ctlsign("tvs", "import-database", "old.sqlite3", "-o", "tvs.db", expect=1)
+    assert "1 certificates, 1 left out" in result.out and "it is there twice" in result.err
