@@ -28,7 +28,7 @@ class Category final : public std::error_category {
             case Errc::KeyMismatch:
                 return "the certificate belongs to another key";
             case Errc::UnsupportedKey:
-                return "a trust list cannot be signed with this kind or size of key";
+                return "this kind or size of key is not supported";
             case Errc::PinNeeded:
                 return "a PIN is needed";
             case Errc::WrongPassphrase:

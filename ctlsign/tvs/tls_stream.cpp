@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -36,28 +37,39 @@ X509Ptr to_x509(const sast::Certificate& certificate) {
     return X509Ptr(d2i_X509(nullptr, &at, static_cast<long>(certificate.der().size())));
 }
 
-[[noreturn]] void refuse(sast::Errc code, const sast::Certificate& certificate, std::string_view advice) {
-    const std::string problem = openssl_problem();
-    throw Error(code, "preparing TLS with", certificate.subject_text(),
-                advice.empty() ? problem : problem + ": " + std::string(advice));
+[[noreturn]] void refuse(sast::Errc code, const sast::Certificate& certificate) {
+    throw Error(code, "preparing TLS with", certificate.subject_text(), openssl_problem());
 }
 
-void use_identity(SSL_CTX* context, const TlsIdentity& identity) {
+// OpenSSL's security level would judge, too, but that is what the system says, or 0 for the sake of old TLS.
+void check_size(const X509* certificate, const sast::Certificate& own) {
+    constexpr int kSmallest = 2048;
+    const EVP_PKEY* key = X509_get0_pubkey(certificate);
+    const bool rsa = key != nullptr && (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA ||
+                                        EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA_PSS);
+    if (rsa && EVP_PKEY_get_bits(key) < kSmallest)
+        throw Error(sast::Errc::UnsupportedKey, "preparing TLS with", own.subject_text(),
+                    fmt::format("an RSA key of {} bits is too small: one below {} has to be allowed by name",
+                                EVP_PKEY_get_bits(key), kSmallest));
+}
+
+void use_identity(SSL_CTX* context, const TlsIdentity& identity, SmallKeys small_keys) {
     const sast::Certificate& own = identity.chain.at(0);
     const X509Ptr certificate = to_x509(own);
+    if (certificate && small_keys == SmallKeys::Refused) check_size(certificate.get(), own);
     if (!certificate || SSL_CTX_use_certificate(context, certificate.get()) != 1)
-        refuse(sast::Errc::UnsupportedKey, own, "a key below 2048 bits has to be allowed by name");
+        refuse(sast::Errc::UnsupportedKey, own);
     for (std::size_t i = 1; i < identity.chain.size(); ++i) {
         const X509Ptr above = to_x509(identity.chain[i]);
         if (!above || SSL_CTX_add1_chain_cert(context, above.get()) != 1)
-            refuse(sast::Errc::UnsupportedKey, identity.chain[i], "");
+            refuse(sast::Errc::UnsupportedKey, identity.chain[i]);
     }
     if (SSL_CTX_use_PrivateKey(context, identity.key.get()) != 1 || SSL_CTX_check_private_key(context) != 1)
-        refuse(sast::Errc::KeyMismatch, own, "");
+        refuse(sast::Errc::KeyMismatch, own);
     if (!identity.makes_pss &&
         (SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION) != 1 ||
          SSL_CTX_set1_sigalgs_list(context, "RSA+SHA256:RSA+SHA384:RSA+SHA512:RSA+SHA1") != 1)) {
-        refuse(sast::Errc::UnsupportedKey, own, "");
+        refuse(sast::Errc::UnsupportedKey, own);
     }
 }
 
@@ -103,7 +115,7 @@ TlsContext TlsContext::server(const TlsIdentity& identity, const TlsPolicy& poli
     TlsContext context(make_context(TLS_server_method(), policy));
     SSL_CTX_set_num_tickets(context.get(), 0);  // a phone asks once
     SSL_CTX_set_options(context.get(), SSL_OP_NO_TICKET);
-    use_identity(context.get(), identity);
+    use_identity(context.get(), identity, policy.small_keys);
     return context;
 }
 
@@ -111,7 +123,7 @@ TlsContext TlsContext::client(const TlsIdentity* identity, const TlsPolicy& poli
     TlsContext context(make_context(TLS_client_method(), policy));
     // The certificate of a TVS server is often self-signed: it is compared, not chained.
     SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);
-    if (identity != nullptr) use_identity(context.get(), *identity);
+    if (identity != nullptr) use_identity(context.get(), *identity, policy.small_keys);
     return context;
 }
 

@@ -287,6 +287,15 @@ def test_small_keys_only_when_asked(serve, ctlsign, keys):
     assert ask(server.port, captured_request(), tls=weak) == message(4, UNKNOWN)
 
 
+@pytest.mark.parametrize("asked", ["--allow-tls10", "SECLEVEL"])
+def test_small_keys_are_not_asked_for_with_something_else(ctlsign, keys, tmp_path, asked):
+    (tmp_path / "openssl.cnf").write_text("openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\nCipherString = DEFAULT:@SECLEVEL=1\n")
+    options, env = ([asked], {}) if asked.startswith("--") else ([], {"OPENSSL_CONF": str(tmp_path / "openssl.cnf")})
+    refused = ctlsign("tvs", "serve", "--key", keys / "small.pem", "--ctl", KRAKOW / "CTLFile-tokens.tlv", "--listen", "127.0.0.1:0", *options,
+                      env=env, expect=5)
+    assert "1024 bits is too small" in refused.err and "trust list" not in refused.err
+
+
 def test_ipv6(serve, ctlsign):
     server = serve(listen=("127.0.0.1:0", "[::1]:0"))
     assert ask(server.ports[1], captured_request(), host="::1") == message(4, UNKNOWN)
