@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <memory>
 #include <optional>
@@ -15,6 +16,7 @@
 
 #include <bindings/openssl/signer_key.hpp>
 #include <cli/input.hpp>
+#include <cli/phone.hpp>
 #include <cli/terminal.hpp>
 #include <cli/token_access.hpp>
 #include <cli/tvs.hpp>
@@ -47,7 +49,9 @@ tvs::TlsIdentity open_token_identity(const Options& options) {
     const auto chosen = sast::choose_identity(token, uri, stand_in);
     if (identity.chain.empty()) identity.chain.push_back(chosen.certificate);
     auto pins = make_pins(options.token, uri);
-    auto signer = std::make_unique<sast::TokenSigner>(chosen, *pins, make_policy(options.token));
+    auto policy = make_policy(options.token);
+    policy.wait = {};  // each handshake would hold a thread as long as the token is away
+    auto signer = std::make_unique<sast::TokenSigner>(chosen, *pins, std::move(policy));
     signer->unlock();  // a wrong PIN is better found now than by the first phone
     identity.makes_pss = signer->takes(pkcs11::InputForm::PaddedBlock);
     identity.key = openssl::make_key(std::move(signer), std::move(pins));
@@ -71,17 +75,22 @@ class FileStamp {
     explicit FileStamp(std::string path) : path_(std::move(path)) { changed(); }
     /// Since the last call.
     bool changed() {
-        struct stat now {};
-        State state{};
-        if (!path_.empty() && stat(path_.c_str(), &now) == 0)
-            state = {now.st_dev, now.st_ino, now.st_size, now.st_mtim.tv_sec, now.st_mtim.tv_nsec};
-        return std::exchange(state_, state) != state;
+        // SQLite may write into a file beside it for as long as somebody has the database open.
+        const std::array<State, 2> states{state_of(path_), state_of(path_ + "-wal")};
+        return std::exchange(states_, states) != states;
     }
 
   private:
     using State = std::tuple<dev_t, ino_t, off_t, time_t, long>;
+    static State state_of(const std::string& path) {
+        struct stat now {};
+        // An empty one holds nothing: whoever only reads makes one, too.
+        if (stat(path.c_str(), &now) != 0 || now.st_size == 0) return {};
+        return {now.st_dev, now.st_ino, now.st_size, now.st_mtim.tv_sec, now.st_mtim.tv_nsec};
+    }
+
     std::string path_;
-    State state_{};
+    std::array<State, 2> states_{};
 };
 
 std::shared_ptr<const tvs::CertificateStore> load_store(const Options& options) {
@@ -100,6 +109,9 @@ std::shared_ptr<const tvs::CertificateStore> load_store(const Options& options) 
             if (error.code() != std::errc::no_such_file_or_directory) throw;
             print_warning(error.what());
         }
+        if (ctl && kind_of(*ctl) == phone::ListKind::Itl)
+            print_warning(options.ctl +
+                          ": its header says that it is an ITL; the CTL of this server is expected");
     }
     auto store = std::make_shared<const tvs::CertificateStore>(entries, ctl ? &*ctl : nullptr);
     print_note(fmt::format("serving {} certificates of the database, {} of the CTL", store->database_size(),
@@ -140,12 +152,27 @@ void raise_descriptor_limit(const tvs::Limits& limits) {
             "no more than {} files may be open: fewer connections than --max-connections", limit.rlim_cur));
 }
 
-sigset_t block_signals() {
+void block_signals(std::initializer_list<int> signals) {
     sigset_t set;
     sigemptyset(&set);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) sigaddset(&set, signal);
+    for (const int signal : signals) sigaddset(&set, signal);
     pthread_sigmask(SIG_BLOCK, &set, nullptr);
-    return set;
+}
+
+pthread_t main_thread;
+
+// A PKCS#11 module may have threads from before SIGINT and SIGTERM were blocked: these hand them on.
+extern "C" void hand_on(int signal) {
+    pthread_kill(main_thread, signal);
+}
+
+// While the service starts, a person may end it: at the question for the PIN, or when a file does not come.
+void wait_for_the_end() {
+    main_thread = pthread_self();
+    block_signals({SIGINT, SIGTERM});
+    struct sigaction action {};
+    action.sa_handler = hand_on;
+    for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
 }
 
 class Service {
@@ -194,8 +221,10 @@ class Service {
     std::unique_ptr<tvs::Server> make_server() {
         tvs::Server::Options server{endpoints_of(options_), open_identity(options_), options_.policy,
                                     options_.limits, options_.threads};
+        auto store = load_store(options_);
+        wait_for_the_end();  // before there are threads: they inherit it
         return std::make_unique<tvs::Server>(
-            std::move(server), load_store(options_), [](tvs::Severity severity, std::string_view line) {
+            std::move(server), std::move(store), [](tvs::Severity severity, std::string_view line) {
                 severity == tvs::Severity::Warning ? print_warning(line) : print_note(line);
             });
     }
@@ -215,9 +244,14 @@ ExitCode run(Options options) {
         print_warning("TLS 1.0 and 1.1 are allowed: take this back when the old phones are served");
     if (options.policy.small_keys == tvs::SmallKeys::Allowed)
         print_warning("keys below 2048 bits are allowed");
+    if (options.token.wait > 0)
+        print_warning("--wait: no handshake waits for a token that was pulled; they fail until it is back");
     raise_descriptor_limit(options.limits);
-    const sigset_t signals = block_signals();  // before there are threads: they inherit it
+    block_signals({SIGHUP, SIGUSR1});
     Service service(options);
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) sigaddset(&signals, signal);
     for (;;) {
         constexpr timespec kLook{1, 0};
         switch (sigtimedwait(&signals, nullptr, &kLook)) {

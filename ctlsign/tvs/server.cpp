@@ -328,14 +328,21 @@ class Server::Implementation::Listener {
     Listener(Implementation& server, const Endpoint& endpoint)
         : server_(server), acceptor_(asio::make_strand(server.io_)), pause_(acceptor_.get_executor()) {
         try {
-            const tcp::endpoint local(asio::ip::make_address(endpoint.address), endpoint.port);
+            asio::error_code none;
+            const auto address = asio::ip::make_address(endpoint.address, none);
+            if (none)
+                throw Error(std::make_error_code(std::errc::invalid_argument), "listening", to_text(endpoint),
+                            "a numeric address is needed");
+            const tcp::endpoint local(address, endpoint.port);
             acceptor_.open(local.protocol());
             acceptor_.set_option(tcp::acceptor::reuse_address(true));
             if (local.address().is_v6()) acceptor_.set_option(asio::ip::v6_only(true));
             acceptor_.bind(local);
             acceptor_.listen();
+        } catch (const Error&) {
+            throw;
         } catch (const std::system_error& error) {
-            throw Error(std::error_code(error.code().value(), std::system_category()), "listening on",
+            throw Error(std::error_code(error.code().value(), std::system_category()), "listening",
                         to_text(endpoint), "");
         }
     }

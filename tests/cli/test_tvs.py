@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import pty
 import re
 import resource
 import select
@@ -490,6 +491,31 @@ def test_what_cannot_start_says_why(ctlsign, keys, serve):
     ctlsign("tvs", "serve", "--key", PUBLISHER, *ctl, "--listen", "127.0.0.1:0", expect=5)
     ctlsign("tvs", "serve", "--key", key, *ctl, "--listen", "[::1", expect=2)
     ctlsign("tvs", "serve", "--key", key, *ctl, "--listen", "127.0.0.1:x", expect=2)
+    for where in ("localhost:2445", ""):
+        named = ctlsign("tvs", "serve", "--key", key, *ctl, "--listen", where, expect=6).err
+        assert "listening on " in named and "on on" not in named and "a numeric address is needed" in named
+
+
+def test_an_itl_is_no_ctl(serve, ctlsign, tmp_path):
+    (tmp_path / "itl.toml").write_text(f'filename = "ITLFile.tlv"\ndigest = "sha1"\n[[record]]\nrole = "SAST"\ncertificate = "{PUBLISHER}"\n')
+    ctlsign("build", "itl.toml", "--signer", PUBLISHER.with_suffix(".key"), "--certificate", PUBLISHER, "-o", "ITLFile.tlv")
+    assert "ITLFile.tlv: its header says that it is an ITL" in serve("--ctl", tmp_path / "ITLFile.tlv").text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_start_can_be_ended(keys, tmp_path, number):
+    os.mkfifo(tmp_path / "CTLFile.tlv")
+    process = subprocess.Popen([PROGRAM, "tvs", "serve", "--key", keys / "tvs.pem", "--ctl", tmp_path / "CTLFile.tlv", "--listen", "127.0.0.1:0"],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        while "SigBlk:\t0000000000000000" in Path(f"/proc/{process.pid}/status").read_text():  # it has not come so far yet
+            assert time.monotonic() < deadline
+        process.send_signal(number)
+        assert process.wait(timeout=30) == -number
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_many_at_once_lose_no_answer(serve):
@@ -557,6 +583,48 @@ def test_the_key_on_a_token(serve, token, tmp_path, keys):
     assert ask(server.port, captured_request()) == message(4, UNKNOWN)
     server.stop()
     assert (tmp_path / "virtual/tokens/TVS/user-pin").read_text().strip() not in server.text()
+
+
+def test_the_question_for_the_pin_can_be_ended(token):
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(PROGRAM, [PROGRAM, "tvs", "serve", "--key", "pkcs11:token=TVS", "--ctl", str(KRAKOW / "CTLFile-tokens.tlv"), "--listen",
+                           "127.0.0.1:0"])
+    shown, deadline = b"", time.monotonic() + 60
+    while b"PIN of" not in shown:
+        assert time.monotonic() < deadline
+        if select.select([terminal], [], [], 1)[0]:
+            shown += os.read(terminal, 1000)
+    os.write(terminal, b"\x03")
+    try:
+        while os.waitpid(pid, os.WNOHANG) == (0, 0):
+            assert time.monotonic() < deadline
+            if select.select([terminal], [], [], 0.1)[0]:
+                with contextlib.suppress(OSError):
+                    os.read(terminal, 1000)
+    except AssertionError:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
+    finally:
+        os.close(terminal)
+
+
+def test_a_pulled_token_holds_up_nobody_whose_handshake_is_done(serve, token, tmp_path):
+    server = serve("--pin-source", f"file:{tmp_path}/virtual/tokens/TVS/user-pin", "--wait", 60, "--threads", 2, key="pkcs11:token=TVS")
+    with connect(server.port) as connection:
+        token("unplug")
+        newcomers = [subprocess.Popen(["openssl", "s_client", "-quiet", "-connect", f"127.0.0.1:{server.port}"], stdin=subprocess.PIPE,
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(3)]
+        try:
+            server.wait_for("handshake failed: .* is gone", 3)
+            connection.sendall(captured_request())
+            assert receive(connection) == message(4, UNKNOWN)
+        finally:
+            for newcomer in newcomers:
+                newcomer.kill()
+                newcomer.communicate()
+        assert "put it back" not in server.text() and "warning: --wait" in server.text()
 
 
 # --- query ----------------------------------------------------------------------------------------------------
@@ -684,3 +752,18 @@ def test_a_certificate_that_is_there_twice(ctlsign, tmp_path):
         database.commit()
     result = ctlsign("tvs", "import-database", "old.sqlite3", "-o", "tvs.db", expect=1)
     assert "1 certificates, 1 left out" in result.out and "it is there twice" in result.err
+
+
+def test_a_database_with_a_write_ahead_log_is_seen_to_change(serve, tmp_path):
+    path = make_database(tmp_path / "db", [(TOKEN, "SAST", 1)])
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("UPDATE certificates SET ttl = 2")
+        database.commit()
+        server = serve("--database", path)
+        database.execute("INSERT INTO certificates VALUES (?, '1', 's', 'i', ?, 'SAST', 1)",
+                         (hashlib.sha256(der(PUBLISHER)).hexdigest(), PUBLISHER.read_bytes()))
+        database.commit()
+        server.wait_for("serving 2 certificates of the database")
+        time.sleep(3)
+        assert server.text().count("serving ") == 2, "reading it is no change"
