@@ -111,11 +111,32 @@ const Wording& wording_of(cluster::Operation operation) {
     return kUpdate;
 }
 
+Outlook look_ahead(const cluster::Database& database, Outset outset) {
+    Outlook outlook{database.load(), {}};
+    if (outset == Outset::Now) return outlook;
+    outlook.state.deleted = true;
+    outlook.nodes = cluster::reach_nodes(outlook.state.nodes);
+    for (auto& node : outlook.nodes) node.octets.reset();
+    return outlook;
+}
+
+cluster::Planned work_out(const cluster::Request& request, Outlook& outlook, Force force) {
+    cluster::Planned planned = plan(outlook.state, request);
+    if (!planned.plan) require_allowed(planned.refusals, Force::No);
+    if (outlook.nodes.empty()) outlook.nodes = cluster::reach_nodes(outlook.state.nodes);
+    for (auto& refusal : check_nodes(outlook.state, outlook.nodes))
+        planned.refusals.push_back(std::move(refusal));
+    require_allowed(planned.refusals, force);
+    return planned;
+}
+
 ExitCode change_cluster(const ChangeOptions& options, cluster::Request request, const Wording& wording,
-                        std::vector<GivenToken> at_hand) {
+                        std::vector<GivenToken> at_hand, Outset outset) {
     complete(request, options);
     Administration administration(options.cluster, fmt::format("cluster {}", to_text(request.operation)));
-    const cluster::State state = administration.database.load();
+    Outlook outlook = look_ahead(administration.database, outset);
+    const cluster::State& state = outlook.state;
+    auto& nodes = outlook.nodes;
     std::vector<GivenToken> tokens;
     for (const std::string& text : options.signers.tokens)
         tokens.push_back(find_given_token(text, options.signers.token));
@@ -124,11 +145,7 @@ ExitCode change_cluster(const ChangeOptions& options, cluster::Request request, 
     const auto fleet = find_fleet(options.fleet, administration.database);
     if (fleet) choose_first_digest(request, state, *fleet);
 
-    cluster::Planned planned = plan(state, request);
-    if (!planned.plan) require_allowed(planned.refusals, Force::No);
-    auto nodes = cluster::reach_nodes(state.nodes);
-    for (auto& refusal : check_nodes(state, nodes)) planned.refusals.push_back(std::move(refusal));
-    require_allowed(planned.refusals, options.force);
+    cluster::Planned planned = work_out(request, outlook, options.force);
     cluster::Plan& plan = *planned.plan;
     std::ranges::move(tokens, std::back_inserter(at_hand));
     name_tokens(plan, at_hand);

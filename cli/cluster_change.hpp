@@ -8,6 +8,7 @@
 #include <cli/cluster_signers.hpp>
 #include <cli/command.hpp>
 #include <cli/fleet.hpp>
+#include <ctlsign/cluster/publish.hpp>
 #include <ctlsign/cluster/workflow.hpp>
 
 namespace ctlsign::cli {
@@ -36,10 +37,21 @@ struct Wording {
 /// To the letter, as the table of workflows has it.
 const Wording& wording_of(cluster::Operation operation);
 
+/// Where a change begins: at what the cluster is now, or, in a dry run, behind the deletion that comes first.
+enum class Outset { Now, BehindDeletion };
+/// The cluster at that moment.
+struct Outlook {
+    cluster::State state;
+    std::vector<cluster::ReachedNode> nodes;  ///< empty until a plan needs them
+};
+Outlook look_ahead(const cluster::Database& database, Outset outset);
+/// Works REQUEST out as far as rules and nodes go. Throws Errc::RuleRefused, Errc::NodeFailed.
+cluster::Planned work_out(const cluster::Request& request, Outlook& outlook, Force force);
+
 /// Carries REQUEST out from the first rule to the last node; what OPTIONS say is filled in here. AT_HAND are
 /// tokens that the request names already.
 ExitCode change_cluster(const ChangeOptions& options, cluster::Request request, const Wording& wording,
-                        std::vector<GivenToken> at_hand = {});
+                        std::vector<GivenToken> at_hand = {}, Outset outset = Outset::Now);
 
 /// Takes the CTL from every node, or from NODE alone.
 ExitCode delete_ctl(const ChangeOptions& options, const std::string& node = {});

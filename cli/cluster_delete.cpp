@@ -31,19 +31,30 @@ void select_node(std::vector<cluster::ReachedNode>& nodes, const cluster::State&
     if (others_serve) std::erase_if(nodes, [&](const auto& node) { return node.node.id != wanted.id; });
 }
 
+void report_dry_run(const std::vector<cluster::ReachedNode>& nodes, Format format) {
+    const auto files = std::ranges::count_if(nodes, [](const auto& node) { return node.octets.has_value(); });
+    if (format == Format::AsJson)
+        print_json(
+            {{"operation", to_text(cluster::Operation::DeleteCtl)}, {"found", files}, {"dry-run", true}});
+    else
+        print(fmt::format("CTLFile.tlv: would be deleted, on {} nodes; nothing is changed\n", files));
+}
+
 }  // namespace
 
 ExitCode delete_ctl(const ChangeOptions& options, const std::string& node_name) {
     cluster::Request request;
     request.operation = cluster::Operation::DeleteCtl;
     Administration administration(options.cluster, "cluster delete-ctl");
-    const cluster::State state = administration.database.load();
-    cluster::Planned planned = plan(state, request);
-    if (!planned.plan) require_allowed(planned.refusals, Force::No);
-    auto nodes = cluster::reach_nodes(state.nodes);
-    for (auto& refusal : check_nodes(state, nodes)) planned.refusals.push_back(std::move(refusal));
-    require_allowed(planned.refusals, options.force);
+    Outlook outlook = look_ahead(administration.database, Outset::Now);
+    const cluster::State& state = outlook.state;
+    auto& nodes = outlook.nodes;
+    cluster::Planned planned = work_out(request, outlook, options.force);
     if (!node_name.empty()) select_node(nodes, state, node_name);
+    if (options.dry_run) {
+        report_dry_run(nodes, options.format);
+        return ExitCode::Done;
+    }
     confirm(kQuestion, options.answer);
     cluster::backup_before_change(administration.database);
     carry_out(administration.writer, *planned.plan, nullptr, nodes, planned.refusals);

@@ -181,17 +181,21 @@ ExitCode report(const cluster::Assessment& assessment, const std::vector<std::op
 ExitCode go(const Options& options, const cluster::WayOut& way, const std::vector<GivenToken>& plugged) {
     if (!way.needs.empty())
         throw UsageError(fmt::format("--way {} needs {}", way.name, fmt::join(way.needs, ", and ")));
+    const bool dry_run = options.change.dry_run;
+    Outset outset = Outset::Now;
     for (const auto& step : way.steps) {
         if (!step.request) {
-            print(fmt::format("now: {}\n", step.text));
+            print(fmt::format("{}: {}\n", dry_run ? "then" : "now", step.text));
             continue;
         }
         print_note(step.text);
+        const cluster::Operation operation = step.request->operation;
         const ExitCode code =
-            step.request->operation == cluster::Operation::DeleteCtl
+            operation == cluster::Operation::DeleteCtl
                 ? delete_ctl(options.change)
-                : change_cluster(options.change, *step.request, wording_of(step.request->operation), plugged);
+                : change_cluster(options.change, *step.request, wording_of(operation), plugged, outset);
         if (code != ExitCode::Done) return code;
+        if (dry_run && operation == cluster::Operation::DeleteCtl) outset = Outset::BehindDeletion;
     }
     return ExitCode::Done;
 }

@@ -84,3 +84,23 @@ def test_the_publishers_key_is_gone(cluster):
     assert cluster("recover").out.endswith("nothing is lost\n")
     cluster("certificate", "import", KRAKOW / "certificates" / "cucm-1051-a-pub.pem", "--store", "CallManager", "--key", "gone.key")
     assert list(ways(cluster)) == ["regenerate", "to-tokens"]
+
+
+@pytest.fixture
+def both_lost(secured):
+    """Its tokens are lost, and two new ones plugged in; behind `recover --lost`."""
+    for name in (FIRST, SECOND):
+        secured.unplug(name)
+    for name in ("NEW-A", "NEW-B"):
+        secured.create_token(name)
+    return secured, ("recover", "--lost", FIRST, "--lost", SECOND)
+
+
+def test_a_dry_run_changes_nothing(both_lost):
+    cluster, recover = both_lost
+    before = cluster.ctl
+    for way in ways(cluster, *recover[1:]):
+        told = cluster(*recover, "--way", way, "--dry-run", "--yes").out
+        assert "nothing is changed\n" in told and "now: " not in told, way
+        assert cluster.ctl == before, way
+    assert "CTLFile.tlv: would be deleted, on 2 nodes; nothing is changed\nCTLFile.tlv: would be " in told
