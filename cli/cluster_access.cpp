@@ -42,9 +42,13 @@ void add_force_flag(CLI::App& command, Force& force) {
         "audit");
 }
 
-void require_allowed(const std::vector<cluster::Refusal>& refusals, Force force) {
+void require_possible(const std::vector<cluster::Refusal>& refusals, Force force) {
     for (const cluster::Refusal& refusal : refusals)
         if (!refusal.consequence || force == Force::No) refuse(refusal);
+}
+
+void require_allowed(const std::vector<cluster::Refusal>& refusals, Force force) {
+    require_possible(refusals, force);
     for (const cluster::Refusal& refusal : refusals)
         print_warning(fmt::format("rule {} is forced: {}", to_text(refusal.rule), *refusal.consequence));
 }

@@ -25,6 +25,9 @@ void add_force_flag(CLI::App& command, Force& force);
 /// Throws Errc::RuleRefused.
 void require_allowed(const std::vector<cluster::Refusal>& refusals, Force force);
 
+/// The same, and says nothing.
+void require_possible(const std::vector<cluster::Refusal>& refusals, Force force);
+
 /// A cluster opened to change it, by one administrator at a time. What an earlier command left half done is
 /// ended first, and told of.
 struct Administration {

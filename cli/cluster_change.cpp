@@ -59,9 +59,13 @@ Json plan_json(const cluster::Plan& plan) {
     return json;
 }
 
+std::size_t signed_size(const cluster::Plan& plan) {
+    return prepare(*plan.list).octets.size() + plan.list->header.key_bits / 8 + 3;
+}
+
 void report_dry_run(const cluster::Plan& plan, const std::vector<cluster::ReachedNode>& nodes,
                     const Json& phones, Format format) {
-    const std::size_t length = prepare(*plan.list).octets.size() + plan.list->header.key_bits / 8 + 3;
+    const std::size_t length = signed_size(plan);
     if (format == Format::AsJson) {
         Json json = plan_json(plan);
         json["length"] = length;
@@ -122,12 +126,23 @@ Outlook look_ahead(const cluster::Database& database, Outset outset) {
 
 cluster::Planned work_out(const cluster::Request& request, Outlook& outlook, Force force) {
     cluster::Planned planned = plan(outlook.state, request);
-    if (!planned.plan) require_allowed(planned.refusals, Force::No);
+    if (!planned.plan) require_possible(planned.refusals, Force::No);
     if (outlook.nodes.empty()) outlook.nodes = cluster::reach_nodes(outlook.state.nodes);
     for (auto& refusal : check_nodes(outlook.state, outlook.nodes))
         planned.refusals.push_back(std::move(refusal));
-    require_allowed(planned.refusals, force);
+    require_possible(planned.refusals, force);
     return planned;
+}
+
+void require_feasible(const ChangeOptions& options, cluster::Request request,
+                      const std::vector<GivenToken>& at_hand, Outset outset) {
+    complete(request, options);
+    Administration administration(options.cluster, "cluster recover");
+    Outlook outlook = look_ahead(administration.database, outset);
+    const cluster::Planned planned = work_out(request, outlook, options.force);
+    const OpenedSigner opened = open_planned_signer(*planned.plan, at_hand, options.signers);
+    require_pin_source(*planned.plan, at_hand, opened);
+    prepare_nodes(outlook.nodes, Bytes(signed_size(*planned.plan)));
 }
 
 ExitCode change_cluster(const ChangeOptions& options, cluster::Request request, const Wording& wording,
@@ -146,6 +161,7 @@ ExitCode change_cluster(const ChangeOptions& options, cluster::Request request, 
     if (fleet) choose_first_digest(request, state, *fleet);
 
     cluster::Planned planned = work_out(request, outlook, options.force);
+    require_allowed(planned.refusals, options.force);
     cluster::Plan& plan = *planned.plan;
     std::ranges::move(tokens, std::back_inserter(at_hand));
     name_tokens(plan, at_hand);

@@ -37,7 +37,7 @@ struct Wording {
 /// To the letter, as the table of workflows has it.
 const Wording& wording_of(cluster::Operation operation);
 
-/// Where a change begins: at what the cluster is now, or, in a dry run, behind the deletion that comes first.
+/// Where a change begins: at what the cluster is now, or, foreseen, behind the deletion that comes first.
 enum class Outset { Now, BehindDeletion };
 /// The cluster at that moment.
 struct Outlook {
@@ -52,6 +52,10 @@ cluster::Planned work_out(const cluster::Request& request, Outlook& outlook, For
 /// tokens that the request names already.
 ExitCode change_cluster(const ChangeOptions& options, cluster::Request request, const Wording& wording,
                         std::vector<GivenToken> at_hand = {}, Outset outset = Outset::Now);
+
+/// Throws what change_cluster would before it asks for the PIN. Changes nothing, asks nobody.
+void require_feasible(const ChangeOptions& options, cluster::Request request,
+                      const std::vector<GivenToken>& at_hand, Outset outset);
 
 /// Takes the CTL from every node, or from NODE alone.
 ExitCode delete_ctl(const ChangeOptions& options, const std::string& node = {});

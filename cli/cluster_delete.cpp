@@ -49,7 +49,8 @@ ExitCode delete_ctl(const ChangeOptions& options, const std::string& node_name) 
     Outlook outlook = look_ahead(administration.database, Outset::Now);
     const cluster::State& state = outlook.state;
     auto& nodes = outlook.nodes;
-    cluster::Planned planned = work_out(request, outlook, options.force);
+    const cluster::Planned planned = work_out(request, outlook, options.force);
+    require_allowed(planned.refusals, options.force);
     if (!node_name.empty()) select_node(nodes, state, node_name);
     if (options.dry_run) {
         report_dry_run(nodes, options.format);

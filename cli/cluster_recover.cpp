@@ -177,11 +177,25 @@ ExitCode report(const cluster::Assessment& assessment, const std::vector<std::op
     return assessment.ways.empty() ? ExitCode::Done : ExitCode::No;
 }
 
+// A deletion cannot be taken back from the phones: what comes behind it must be known to be possible.
+void require_finishable(const Options& options, const cluster::WayOut& way,
+                        const std::vector<GivenToken>& plugged) {
+    Outset outset = Outset::Now;
+    for (const auto& step : way.steps) {
+        if (!step.request) continue;
+        if (step.request->operation == cluster::Operation::DeleteCtl)
+            outset = Outset::BehindDeletion;
+        else if (outset == Outset::BehindDeletion)
+            require_feasible(options.change, *step.request, plugged, outset);
+    }
+}
+
 // Goes WAY as far as the program can.
 ExitCode go(const Options& options, const cluster::WayOut& way, const std::vector<GivenToken>& plugged) {
     if (!way.needs.empty())
         throw UsageError(fmt::format("--way {} needs {}", way.name, fmt::join(way.needs, ", and ")));
     const bool dry_run = options.change.dry_run;
+    require_finishable(options, way, plugged);
     Outset outset = Outset::Now;
     for (const auto& step : way.steps) {
         if (!step.request) {

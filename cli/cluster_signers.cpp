@@ -63,6 +63,15 @@ OpenedSigner open_planned_signer(const cluster::Plan& plan, const std::vector<Gi
                                  certificate.common_name()));
 }
 
+void require_pin_source(const cluster::Plan& plan, const std::vector<GivenToken>& tokens,
+                        const OpenedSigner& opened) {
+    const auto token = std::ranges::find(tokens, *plan.signer, &GivenToken::certificate);
+    if (token == tokens.end() || !token->plugged) return;
+    const auto& info = token->plugged->token.info();
+    if (!info.login_required || info.protected_authentication_path) return;
+    opened.pins->require_source({sast::PinRequest::Kind::UserPin, token->plugged->token.text()});
+}
+
 void name_tokens(cluster::Plan& plan, const std::vector<GivenToken>& tokens) {
     for (cluster::KnownToken& known : plan.tokens) {
         const auto given = std::ranges::find(tokens, known.certificate, &GivenToken::certificate);

@@ -41,6 +41,9 @@ const cluster::KnownToken* find_known_token(const cluster::State& state, const s
 /// The signer that PLAN says, with no PIN spent. Throws UsageError when it is not at hand.
 OpenedSigner open_planned_signer(const cluster::Plan& plan, const std::vector<GivenToken>& tokens,
                                  const ClusterSignerOptions& options);
+/// Throws what asking for the PIN of PLAN's token would, where it is known already that nobody can be asked.
+void require_pin_source(const cluster::Plan& plan, const std::vector<GivenToken>& tokens,
+                        const OpenedSigner& opened);
 /// Label and serial number of the tokens at hand, for what PLAN remembers of them.
 void name_tokens(cluster::Plan& plan, const std::vector<GivenToken>& tokens);
 

@@ -71,6 +71,9 @@ class Prompt final : public sast::PinSource {
     void look_at_reader(const sast::PinRequest& request) override {
         print_note(fmt::format("{}: enter the PIN at the reader", request.subject));
     }
+    void require_source(const sast::PinRequest& request) override {
+        const SilentTerminal terminal(request.subject);
+    }
 };
 
 constexpr std::string_view kPrompt = "prompt";

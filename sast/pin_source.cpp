@@ -20,6 +20,11 @@ namespace {
     throw Error(Errc::PinNeeded, "reading the PIN", where, "it is empty or not there");
 }
 
+[[noreturn]] void cannot_read(const std::string& where) {
+    throw Error(std::error_code(errno, std::generic_category()), "reading the PIN", where,
+                "check --pin-source");
+}
+
 // The first line of DESCRIPTOR, without its end.
 pkcs11::Pin read_line(int descriptor, const std::string& where) {
     std::array<char, pkcs11::Pin::kMaxSize + 2> buffer{};
@@ -58,9 +63,9 @@ class Unattended : public PinSource {
 class Environment final : public Unattended {
   public:
     explicit Environment(std::string name) : name_(std::move(name)) {}
+    void require_source(const PinRequest&) override { (void)get(); }
     pkcs11::Pin ask(const PinRequest&) override {
-        char* value = std::getenv(name_.c_str());
-        if (value == nullptr || *value == '\0') nothing_there("environment variable " + name_);
+        char* value = get();
         // take() wipes the variable's own memory, so that neither a core file nor a child shows it.
         const std::size_t size = std::strlen(value);
         if (size > pkcs11::Pin::kMaxSize) {
@@ -73,18 +78,24 @@ class Environment final : public Unattended {
     }
 
   private:
+    char* get() const {
+        char* value = std::getenv(name_.c_str());
+        if (value == nullptr || *value == '\0') nothing_there("environment variable " + name_);
+        return value;
+    }
     std::string name_;
 };
 
 class File final : public Unattended {
   public:
     explicit File(std::string path) : path_(std::move(path)) {}
+    // Not opened: it may be a pipe, which is read once.
+    void require_source(const PinRequest&) override {
+        if (access(path_.c_str(), R_OK) != 0) cannot_read(path_);
+    }
     pkcs11::Pin ask(const PinRequest&) override {
         const int descriptor = open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        if (descriptor < 0) {
-            throw Error(std::error_code(errno, std::generic_category()), "reading the PIN", path_,
-                        "check --pin-source");
-        }
+        if (descriptor < 0) cannot_read(path_);
         struct Closer {
             int descriptor;
             ~Closer() { ::close(descriptor); }
@@ -99,11 +110,13 @@ class File final : public Unattended {
 class Descriptor final : public Unattended {
   public:
     explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
-    pkcs11::Pin ask(const PinRequest&) override {
-        return read_line(descriptor_, "descriptor " + std::to_string(descriptor_));
+    void require_source(const PinRequest&) override {
+        if (fcntl(descriptor_, F_GETFD) < 0) cannot_read(name());
     }
+    pkcs11::Pin ask(const PinRequest&) override { return read_line(descriptor_, name()); }
 
   private:
+    std::string name() const { return "descriptor " + std::to_string(descriptor_); }
     int descriptor_;
 };
 

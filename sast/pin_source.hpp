@@ -33,6 +33,8 @@ class PinSource {
     virtual pkcs11::Pin ask(const PinRequest& request) = 0;
     /// The PIN is entered at the reader: tells the person to look there. Returns at once.
     virtual void look_at_reader(const PinRequest& request) = 0;
+    /// Throws what ask() would, where it is known already that there is nothing to ask. Asks nobody.
+    virtual void require_source(const PinRequest&) {}
 
   protected:
     PinSource() = default;

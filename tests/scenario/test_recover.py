@@ -104,3 +104,18 @@ def test_a_dry_run_changes_nothing(both_lost):
         assert "nothing is changed\n" in told and "now: " not in told, way
         assert cluster.ctl == before, way
     assert "CTLFile.tlv: would be deleted, on 2 nodes; nothing is changed\nCTLFile.tlv: would be " in told
+
+
+def test_nothing_is_deleted_before_the_end_is_in_sight(both_lost):
+    cluster, recover = both_lost
+    cluster("release", "9.1(2)")
+    before = cluster.ctl
+    way = (*recover, "--way", "new-tokens", "--yes", *TIME)
+    for source in ((), ("--pin-source", "env:NO_SUCH_PIN"), ("--pin-source", f"file:{cluster.folder}/absent")):
+        assert "PIN" in cluster(*way, *source, expect=6 if "absent" in str(source) else 5).err
+        assert cluster.ctl == before, source
+    cluster.add_node("cucm-1051-a-sub2", "10.48.47.155")
+    (cluster.nodes["cucm-1051-a-sub2"] / "CTLFile.tlv").write_bytes(before)
+    refused = cluster(*way, *pin(cluster, "NEW-A"), expect=4).err
+    assert "rule certificates-there: the CallManager certificate of cucm-1051-a-sub2" in refused
+    assert cluster.ctl == before

@@ -58,6 +58,28 @@ TEST(PinSource, Descriptor) {
     EXPECT_THROW(ask("fd:" + std::to_string(ends[0])), Error);
 }
 
+TEST(PinSource, IsThereBeforeItIsAsked) {
+    const testing::TemporaryFolder folder;
+    const auto require = [](const std::string& specification) {
+        make_pin_source(specification)->require_source({});
+    };
+    unsetenv("CTLSIGN_TEST_PIN");
+    EXPECT_THROW(require("env:CTLSIGN_TEST_PIN"), Error);
+    setenv("CTLSIGN_TEST_PIN", "4711", 1);
+    require("env:CTLSIGN_TEST_PIN");
+    EXPECT_EQ(ask("env:CTLSIGN_TEST_PIN"), "4711") << "it is left as it is";
+    const std::string path = (folder / "pin").string();
+    EXPECT_THROW(require("file:" + path), Error);
+    std::ofstream(path) << "1234\n";
+    require("file:" + path);
+    int ends[2];
+    ASSERT_EQ(pipe(ends), 0);
+    require("fd:" + std::to_string(ends[0]));
+    close(ends[0]);
+    close(ends[1]);
+    EXPECT_THROW(require("fd:" + std::to_string(ends[0])), Error);
+}
+
 TEST(PinSource, OtherFormsAreRefused) {
     for (const char* text : {"", "env:", "file:", "fd:", "fd:x", "fd:-1", "fd:1x", "1234", "|echo 1234",
                              "prompt", "file:%::", "file:a%zz"}) {
