@@ -45,12 +45,14 @@ pkcs11::Pin ask_new_passphrase(const Options& options) {
 }
 
 ExitCode save(const Options& options) {
-    const Administration administration(options.cluster, "cluster backup");
+    cluster::Database database = cluster::Database::open(options.cluster.path);
+    // What was under way is left as it is: what can no longer be ended may be why a backup is taken.
+    const cluster::Writer writer(database, "cluster backup", std::chrono::seconds(10));
     if (options.keys)
-        backup_with_keys(administration.database, options.file, ask_new_passphrase(options));
+        backup_with_keys(database, options.file, ask_new_passphrase(options));
     else
-        backup(administration.database, options.file);
-    report(options, administration.database.load().name);
+        backup(database, options.file);
+    report(options, database.load().name);
     return ExitCode::Done;
 }
 

@@ -5,6 +5,7 @@
 
 #include <cli/cluster.hpp>
 #include <cli/cluster_change.hpp>
+#include <cli/cluster_nodes.hpp>
 #include <cli/input.hpp>
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
@@ -99,7 +100,7 @@ class Check {
                 add(node.name, refusals.empty() ? "reached, can be written" : to_text(refusals.front()),
                     refusals.empty());
             } catch (const Error& error) {
-                add(node.name, error.what(), false);
+                add(node.name, unreached(node, error.what()), false);
             }
         }
     }

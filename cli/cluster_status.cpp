@@ -4,6 +4,7 @@
 
 #include <cli/cluster.hpp>
 #include <cli/cluster_access.hpp>
+#include <cli/cluster_nodes.hpp>
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
 #include <ctlsign/cluster/operation.hpp>
@@ -20,31 +21,6 @@ struct Options {
     ClusterOptions cluster;
     Format format = Format::AsText;
 };
-
-// What one node serves, as far as it can be told.
-struct Row {
-    std::string name;
-    std::optional<Checksums> sums;
-    std::string problem;
-};
-
-Row look_at(const cluster::Node& node, const cluster::State& state) {
-    Row row{node.name, std::nullopt, {}};
-    try {
-        const auto octets = cluster::open_target(node)->load();
-        if (octets) row.sums = checksums(*octets);
-        const cluster::Publication* published = state.ctl();
-        if (published == nullptr && octets)
-            row.problem = "serves a CTL that was not published from here";
-        else if (published != nullptr && !octets)
-            row.problem = "serves no CTL: ctlsign cluster update brings it there";
-        else if (published != nullptr && !equal(*octets, published->octets))
-            row.problem = "serves another CTL than the one published last";
-    } catch (const std::exception& error) {
-        row.problem = error.what();
-    }
-    return row;
-}
 
 Json ctl_json(const cluster::Publication& published, const TrustList& list) {
     const Checksums sums = checksums(published.octets);
@@ -86,7 +62,7 @@ ExitCode run(const Options& options) {
     Json& nodes = json["nodes"] = Json::array();
     bool agree = true;
     for (const cluster::Node& node : state.nodes) {
-        const Row row = look_at(node, state);
+        const ServedFile row = look_at(node, state);
         Json entry{{"node", row.name}};
         if (row.sums) {
             entry["md5"] = row.sums->md5;

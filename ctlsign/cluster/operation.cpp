@@ -108,12 +108,20 @@ void undo(Writer& writer, const JournalEntry& entry, const std::string& reason) 
 }
 
 // What of ENTRY's nodes is still a node, with what it served before.
-std::vector<ReachedNode> reach_again(const State& state, const JournalEntry& entry) {
+std::vector<ReachedNode> reach_again(const State& state, const JournalEntry& entry, const std::string& step) {
     std::vector<ReachedNode> nodes;
     for (const auto& before : entry.before) {
         const auto node = std::ranges::find(state.nodes, before.node, &Node::id);
         if (node == state.nodes.end()) continue;
-        nodes.push_back({*node, open_target(*node), before.octets});
+        try {
+            nodes.push_back({*node, open_target(*node), before.octets});
+            nodes.back().target->load();
+        } catch (const std::exception& error) {
+            throw Error(Errc::Unfinished, step, node->name,
+                        fmt::format("{}; every node must be reached: one that is gone for good is forgotten "
+                                    "with ctlsign cluster node remove {}",
+                                    error.what(), node->name));
+        }
     }
     return nodes;
 }
@@ -192,13 +200,7 @@ Resumed resume(Writer& writer) {
         return Resumed::Undone;
     }
     const std::string step = fmt::format("ending {}", entry.operation);
-    std::vector<ReachedNode> nodes;
-    try {
-        nodes = reach_again(writer.database().load(), entry);
-        for (const ReachedNode& node : nodes) node.target->load();
-    } catch (const std::exception& error) {
-        throw Error(Errc::Unfinished, step, "", fmt::format("{}; every node must be reached", error.what()));
-    }
+    const std::vector<ReachedNode> nodes = reach_again(writer.database().load(), entry, step);
     try {
         for (const ReachedNode& node : nodes) bring_to(node, entry.octets);
     } catch (const std::exception& error) {
