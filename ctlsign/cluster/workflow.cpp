@@ -145,12 +145,14 @@ class Planner {
     void update() {
         if (way() == Way::Tokenless) {
             if (require_tokenless()) by_publisher(Mode::Mixed, publisher_sasts(state_));
+        } else if (!require_tokens()) {
+            return;
         } else if (request_.tokens.empty()) {
             refuse(ClusterRule::SameWay,
                    "tokens secure this cluster: give --token SIGNER, or --tokenless to let the publisher's "
                    "key sign "
                    "from now on");
-        } else if (require_tokens()) {
+        } else {
             by_token_of_ctl(Mode::Mixed);
         }
     }
