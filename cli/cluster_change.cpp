@@ -6,7 +6,6 @@
 
 #include <cli/cluster_change.hpp>
 #include <cli/input.hpp>
-#include <cli/json.hpp>
 #include <cli/preflight_report.hpp>
 #include <cli/terminal.hpp>
 #include <ctlsign/cluster/backup.hpp>
@@ -63,21 +62,19 @@ std::size_t signed_size(const cluster::Plan& plan) {
     return prepare(*plan.list).octets.size() + plan.list->header.key_bits / 8 + 3;
 }
 
-void report_dry_run(const cluster::Plan& plan, const std::vector<cluster::ReachedNode>& nodes,
-                    const Json& phones, Format format) {
+Json report_dry_run(const cluster::Plan& plan, const std::vector<cluster::ReachedNode>& nodes, Json phones,
+                    Format format) {
     const std::size_t length = signed_size(plan);
-    if (format == Format::AsJson) {
-        Json json = plan_json(plan);
-        json["length"] = length;
-        json["dry-run"] = true;
-        if (!phones.is_null()) json["phones"] = phones;
-        print_json(json);
-        return;
-    }
-    print(fmt::format(
-        "{}: would be {} octets, {} records, signed by {} with {}, on {} nodes; nothing is changed\n",
-        plan.list->header.filename, length, plan.list->records.size(), plan.signer->subject_text(),
-        to_text(plan.list->header.digest), nodes.size()));
+    if (format == Format::AsText)
+        print(fmt::format(
+            "{}: would be {} octets, {} records, signed by {} with {}, on {} nodes; nothing is changed\n",
+            plan.list->header.filename, length, plan.list->records.size(), plan.signer->subject_text(),
+            to_text(plan.list->header.digest), nodes.size()));
+    Json json = plan_json(plan);
+    json["length"] = length;
+    json["dry-run"] = true;
+    if (!phones.is_null()) json["phones"] = std::move(phones);
+    return json;
 }
 
 }  // namespace
@@ -145,11 +142,12 @@ void require_feasible(const ChangeOptions& options, cluster::Request request,
     prepare_nodes(outlook.nodes, Bytes(signed_size(*planned.plan)));
 }
 
-ExitCode change_cluster(const ChangeOptions& options, cluster::Request request, const Wording& wording,
-                        std::vector<GivenToken> at_hand, Outset outset) {
+Json perform_change(const ChangeOptions& options, cluster::Request request, const Wording& wording,
+                    Background background) {
+    auto& at_hand = background.at_hand;
     complete(request, options);
     Administration administration(options.cluster, fmt::format("cluster {}", to_text(request.operation)));
-    Outlook outlook = look_ahead(administration.database, outset);
+    Outlook outlook = look_ahead(administration.database, background.outset);
     const cluster::State& state = outlook.state;
     auto& nodes = outlook.nodes;
     std::vector<GivenToken> tokens;
@@ -165,6 +163,7 @@ ExitCode change_cluster(const ChangeOptions& options, cluster::Request request, 
     cluster::Plan& plan = *planned.plan;
     std::ranges::move(tokens, std::back_inserter(at_hand));
     name_tokens(plan, at_hand);
+    if (background.amend) background.amend(plan);
     for (const std::string& note : plan.notes) print_note(note);
     Json phones;
     if (fleet) {
@@ -175,31 +174,31 @@ ExitCode change_cluster(const ChangeOptions& options, cluster::Request request, 
         for (std::string line; std::getline(lines, line);) print_note(line);
     }
     const OpenedSigner opened = open_planned_signer(plan, at_hand, options.signers);
-    if (options.dry_run) {
-        report_dry_run(plan, nodes, phones, options.format);
-        return ExitCode::Done;
-    }
+    if (options.dry_run) return report_dry_run(plan, nodes, std::move(phones), options.format);
     confirm(wording.question, options.answer);
     cluster::backup_before_change(administration.database);
-    const bool json = options.format == Format::AsJson;
-    if (!json) print(fmt::format("{}\n", wording.beginning));
+    const bool told = options.format == Format::AsText;
+    if (told) print(fmt::format("{}\n", wording.beginning));
     const cluster::Carried carried =
         carry_out(administration.writer, plan, opened.signer.get(), nodes, planned.refusals);
     const auto steps = next_steps(plan);
-    if (json) {
-        const Checksums sums = checksums(*carried.octets);
-        Json report = plan_json(plan);
-        report["length"] = carried.octets->size();
-        report["md5"] = sums.md5;
-        report["sha1"] = sums.sha1;
-        report["nodes"] = nodes.size();
-        report["messages"] = {wording.beginning, wording.end};
-        report["next"] = steps;
-        if (!phones.is_null()) report["phones"] = phones;
-        print_json(report);
-    } else {
-        print(fmt::format("{}\n{}\n", wording.end, fmt::join(steps, "\n")));
-    }
+    if (told) print(fmt::format("{}\n{}\n", wording.end, fmt::join(steps, "\n")));
+    const Checksums sums = checksums(*carried.octets);
+    Json report = plan_json(plan);
+    report["length"] = carried.octets->size();
+    report["md5"] = sums.md5;
+    report["sha1"] = sums.sha1;
+    report["nodes"] = nodes.size();
+    report["messages"] = {wording.beginning, wording.end};
+    report["next"] = steps;
+    if (!phones.is_null()) report["phones"] = std::move(phones);
+    return report;
+}
+
+ExitCode change_cluster(const ChangeOptions& options, cluster::Request request, const Wording& wording,
+                        std::vector<GivenToken> at_hand) {
+    const Json report = perform_change(options, std::move(request), wording, {std::move(at_hand)});
+    if (options.format == Format::AsJson) print_json(report);
     return ExitCode::Done;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -8,6 +9,7 @@
 #include <cli/cluster_signers.hpp>
 #include <cli/command.hpp>
 #include <cli/fleet.hpp>
+#include <cli/json.hpp>
 #include <ctlsign/cluster/publish.hpp>
 #include <ctlsign/cluster/workflow.hpp>
 
@@ -48,16 +50,25 @@ Outlook look_ahead(const cluster::Database& database, Outset outset);
 /// Works REQUEST out as far as rules and nodes go. Throws Errc::RuleRefused, Errc::NodeFailed.
 cluster::Planned work_out(const cluster::Request& request, Outlook& outlook, Force force);
 
-/// Carries REQUEST out from the first rule to the last node; what OPTIONS say is filled in here. AT_HAND are
-/// tokens that the request names already.
+/// What is known of a change beforehand.
+struct Background {
+    std::vector<GivenToken> at_hand{};  ///< tokens that the request names already
+    Outset outset = Outset::Now;
+    std::function<void(cluster::Plan&)> amend{};  ///< what else the plan is to remember; may be empty
+};
+/// Carries REQUEST out from the first rule to the last node; what OPTIONS say is filled in here. Prints what
+/// is said in words; the answer is the report for --json.
+Json perform_change(const ChangeOptions& options, cluster::Request request, const Wording& wording,
+                    Background background);
+/// The same, the report printed.
 ExitCode change_cluster(const ChangeOptions& options, cluster::Request request, const Wording& wording,
-                        std::vector<GivenToken> at_hand = {}, Outset outset = Outset::Now);
+                        std::vector<GivenToken> at_hand = {});
 
 /// Throws what change_cluster would before it asks for the PIN. Changes nothing, asks nobody.
 void require_feasible(const ChangeOptions& options, cluster::Request request,
                       const std::vector<GivenToken>& at_hand, Outset outset);
 
-/// Takes the CTL from every node, or from NODE alone.
-ExitCode delete_ctl(const ChangeOptions& options, const std::string& node = {});
+/// Takes the CTL from every node, or from NODE alone. Prints and answers as perform_change does.
+Json perform_deletion(const ChangeOptions& options, const std::string& node = {});
 
 }  // namespace ctlsign::cli

@@ -5,7 +5,6 @@
 
 #include <cli/cluster.hpp>
 #include <cli/cluster_change.hpp>
-#include <cli/json.hpp>
 #include <cli/terminal.hpp>
 #include <ctlsign/cluster/backup.hpp>
 #include <ctlsign/cluster/operation.hpp>
@@ -31,18 +30,25 @@ void select_node(std::vector<cluster::ReachedNode>& nodes, const cluster::State&
     if (others_serve) std::erase_if(nodes, [&](const auto& node) { return node.node.id != wanted.id; });
 }
 
-void report_dry_run(const std::vector<cluster::ReachedNode>& nodes, Format format) {
-    const auto files = std::ranges::count_if(nodes, [](const auto& node) { return node.octets.has_value(); });
-    if (format == Format::AsJson)
-        print_json(
-            {{"operation", to_text(cluster::Operation::DeleteCtl)}, {"found", files}, {"dry-run", true}});
-    else
-        print(fmt::format("CTLFile.tlv: would be deleted, on {} nodes; nothing is changed\n", files));
+// The lines of W8, where phones stay secured without a file.
+std::vector<std::string> messages_in(cluster::Mode mode) {
+    if (mode == cluster::Mode::NonSecure) return {};
+    return {
+        "No CTL File exists on the server but the Call Manager Cluster Security Mode is in Secure Mode.",
+        "For the system to function, you must create the CTL File and set Call Manager Cluster the Secure "
+        "Mode."};
+}
+
+Json report_dry_run(const std::vector<cluster::ReachedNode>& nodes, Format format) {
+    const auto found = std::ranges::count_if(nodes, [](const auto& node) { return node.octets.has_value(); });
+    if (format == Format::AsText)
+        print(fmt::format("CTLFile.tlv: would be deleted, on {} nodes; nothing is changed\n", found));
+    return {{"operation", to_text(cluster::Operation::DeleteCtl)}, {"found", found}, {"dry-run", true}};
 }
 
 }  // namespace
 
-ExitCode delete_ctl(const ChangeOptions& options, const std::string& node_name) {
+Json perform_deletion(const ChangeOptions& options, const std::string& node_name) {
     cluster::Request request;
     request.operation = cluster::Operation::DeleteCtl;
     Administration administration(options.cluster, "cluster delete-ctl");
@@ -52,33 +58,33 @@ ExitCode delete_ctl(const ChangeOptions& options, const std::string& node_name) 
     const cluster::Planned planned = work_out(request, outlook, options.force);
     require_allowed(planned.refusals, options.force);
     if (!node_name.empty()) select_node(nodes, state, node_name);
-    if (options.dry_run) {
-        report_dry_run(nodes, options.format);
-        return ExitCode::Done;
-    }
+    if (options.dry_run) return report_dry_run(nodes, options.format);
     confirm(kQuestion, options.answer);
     cluster::backup_before_change(administration.database);
     carry_out(administration.writer, *planned.plan, nullptr, nodes, planned.refusals);
 
-    Json json{{"files", Json::array()}, {"messages", Json::array()}};
+    Json json{{"files", Json::array()}, {"messages", messages_in(state.mode)}};
     std::string text;
     for (const cluster::ReachedNode& node : nodes) {
+        if (!node_name.empty() && node.node.name != node_name) continue;
         const int found = node.octets ? 1 : 0;
         json["files"].push_back({{"node", node.node.name}, {"found", found}, {"deleted", found}});
         text += fmt::format("files: found = {}, deleted = {}\n", found, found);
     }
-    if (state.mode == cluster::Mode::Mixed) {
-        for (const char* line : {"No CTL File exists on the server but the Call Manager Cluster Security "
-                                 "Mode is in Secure Mode.",
-                                 "For the system to function, you must create the CTL File and set Call "
-                                 "Manager Cluster the Secure Mode."}) {
-            json["messages"].push_back(line);
-            text += fmt::format("{}\n", line);
-        }
-    }
-    options.format == Format::AsJson ? print_json(json) : print(text);
+    for (const std::string& line : messages_in(state.mode)) text += line + '\n';
+    if (options.format == Format::AsText) print(text);
+    return json;
+}
+
+namespace {
+
+ExitCode run(const ChangeOptions& options, const std::string& node) {
+    const Json report = perform_deletion(options, node);
+    if (options.format == Format::AsJson) print_json(report);
     return ExitCode::Done;
 }
+
+}  // namespace
 
 void add_cluster_delete(CLI::App& parent, Action& action) {
     const auto options = std::make_shared<ChangeOptions>();
@@ -91,8 +97,7 @@ void add_cluster_delete(CLI::App& parent, Action& action) {
     add_yes_flag(command, options->answer);
     add_force_flag(command, options->force);
     add_json_flag(command, options->format);
-    command.callback(
-        [&action, options, node] { action = [options, node] { return delete_ctl(*options, *node); }; });
+    command.callback([&action, options, node] { action = [options, node] { return run(*options, *node); }; });
 }
 
 }  // namespace ctlsign::cli

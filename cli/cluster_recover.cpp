@@ -5,12 +5,15 @@
 
 #include <cli/cluster.hpp>
 #include <cli/cluster_change.hpp>
+#include <cli/cluster_nodes.hpp>
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
 #include <cli/token_report.hpp>
 #include <ctlsign/cluster/contents.hpp>
+#include <ctlsign/cluster/operation.hpp>
 #include <ctlsign/cluster/recovery.hpp>
 #include <ctlsign/trustlist/decode.hpp>
+#include <ctlsign/trustlist/text.hpp>
 
 namespace ctlsign::cli {
 
@@ -18,13 +21,14 @@ namespace {
 
 struct Options {
     ChangeOptions change;
-    std::vector<std::string> lost, forgotten;
+    std::vector<std::string> lost, forgotten, tokens;
     std::string way;
 };
 
 struct Found {
     cluster::SignerFacts facts;
     std::vector<GivenToken> plugged;
+    std::vector<std::string> aside;  ///< plugged in, and taken only when they are named
 };
 
 using Certificates = std::vector<sast::Certificate>;
@@ -82,6 +86,24 @@ bool key_loads(const cluster::State& state, cluster::Store store, const Options&
     }
 }
 
+// What left a CTL of this cluster comes back only when somebody says so.
+const cluster::KnownToken* find_left(const cluster::State& state, const sast::Certificate& certificate) {
+    const auto known = std::ranges::find(state.tokens, certificate, &cluster::KnownToken::certificate);
+    return known == state.tokens.end() || known->state == cluster::TokenState::InUse ? nullptr : &*known;
+}
+
+// The token that NAME means, of those plugged in, or by its certificate in a file.
+GivenToken find_spare(const std::string& name, const std::vector<GivenToken>& plugged,
+                      const TokenOptions& options) {
+    const auto means = [&](const GivenToken& token) {
+        const std::string common_name = token.certificate.common_name();
+        return token.text == name || common_name == name || common_name == fmt::format("{:24}", name) ||
+               (token.plugged && token.plugged->token.info().serial == name);
+    };
+    if (std::ranges::count_if(plugged, means) == 1) return *std::ranges::find_if(plugged, means);
+    return find_given_token(name, options);
+}
+
 Found look(const cluster::State& state, const Options& options) {
     Found found;
     for (const auto& token : find_tokens(options.change.signers.token, std::nullopt).tokens) {
@@ -98,10 +120,30 @@ Found look(const cluster::State& state, const Options& options) {
     for (const auto& certificate : named)
         found.facts.tokens.push_back(
             {certificate, condition_of(certificate, found.plugged, lost, forgotten)});
+    found.facts.final_try = options.change.signers.token.final_try == pkcs11::FinalTry::Spend;
+    const auto condition = [&](const GivenToken& token) {
+        return condition_of(token.certificate, found.plugged, lost, forgotten);
+    };
     for (const GivenToken& token : found.plugged) {
-        const auto condition = condition_of(token.certificate, found.plugged, lost, forgotten);
-        if (!holds(named, token.certificate) && condition == cluster::TokenCondition::Ready)
+        if (holds(named, token.certificate) || condition(token) != cluster::TokenCondition::Ready) continue;
+        if (const auto* left = find_left(state, token.certificate))
+            found.aside.push_back(
+                fmt::format("{} is not taken unless --token names it: {}", token.text, to_text(left->state)));
+        else
             found.facts.spares.push_back(token.certificate);
+    }
+    if (!options.tokens.empty()) {
+        found.facts.spares.clear();
+        found.facts.spares_named = true;
+    }
+    for (const std::string& name : options.tokens) {
+        GivenToken token = find_spare(name, found.plugged, options.change.signers.token);
+        if (holds(named, token.certificate))
+            throw UsageError(fmt::format("--token {}: the CTL names it, it is no new one", name));
+        if (token.plugged && condition(token) != cluster::TokenCondition::Ready)
+            throw UsageError(fmt::format("--token {}: {}", name, to_text(condition(token))));
+        found.facts.spares.push_back(token.certificate);
+        if (!token.plugged) found.plugged.push_back(std::move(token));
     }
     found.facts.call_manager_key = key_loads(state, cluster::Store::CallManager, options);
     found.facts.itl_recovery_key = key_loads(state, cluster::Store::ItlRecovery, options);
@@ -160,21 +202,40 @@ std::string to_lines(const cluster::WayOut& way, const std::optional<PhoneCounts
     return text;
 }
 
+// What keeps every command that changes the cluster from its work, whoever signs.
+std::vector<std::string> find_obstacles(const cluster::Database& database, const cluster::State& state) {
+    std::vector<std::string> obstacles;
+    if (const auto unfinished = find_unfinished(database))
+        obstacles.push_back(
+            fmt::format("{} of {} was ended in the middle: the next command that changes the cluster ends it",
+                        unfinished->operation, format_utc(unfinished->started)));
+    for (const cluster::Node& node : state.nodes) {
+        const ServedFile served = look_at(node, state);
+        if (!served.problem.empty()) obstacles.push_back(fmt::format("{}: {}", node.name, served.problem));
+    }
+    return obstacles;
+}
+
 ExitCode report(const cluster::Assessment& assessment, const std::vector<std::optional<PhoneCounts>>& counts,
-                Format format) {
+                const std::vector<std::string>& obstacles, Format format) {
+    const bool well = assessment.lost.empty() && obstacles.empty();
     if (format == Format::AsJson) {
         Json ways = Json::array();
         for (std::size_t i = 0; i < counts.size(); ++i)
             ways.push_back(to_json(assessment.ways[i], counts[i]));
-        print_json({{"lost", assessment.lost}, {"works", assessment.works}, {"ways", std::move(ways)}});
+        print_json({{"lost", assessment.lost},
+                    {"works", assessment.works},
+                    {"obstacles", obstacles},
+                    {"ways", std::move(ways)}});
     } else {
         std::string text;
         for (const std::string& line : assessment.works) text += fmt::format("works: {}\n", line);
         for (const std::string& line : assessment.lost) text += fmt::format("lost: {}\n", line);
+        for (const std::string& line : obstacles) text += fmt::format("in the way: {}\n", line);
         for (std::size_t i = 0; i < counts.size(); ++i) text += to_lines(assessment.ways[i], counts[i]);
-        print(assessment.ways.empty() ? text + "nothing is lost\n" : text);
+        print(well ? text + "nothing is lost\n" : text);
     }
-    return assessment.ways.empty() ? ExitCode::Done : ExitCode::No;
+    return well ? ExitCode::Done : ExitCode::No;
 }
 
 // A deletion cannot be taken back from the phones: what comes behind it must be known to be possible.
@@ -190,27 +251,42 @@ void require_finishable(const Options& options, const cluster::WayOut& way,
     }
 }
 
+// The report of STEP, which the program does.
+Json perform(const Options& options, const cluster::RecoveryStep& step, Background& background) {
+    print_note(step.text);
+    if (step.request->operation == cluster::Operation::DeleteCtl) {
+        if (options.change.dry_run) background.outset = Outset::BehindDeletion;
+        return perform_deletion(options.change);
+    }
+    background.amend = [&step](cluster::Plan& plan) { remember_losses(plan, step); };
+    return perform_change(options.change, *step.request, wording_of(step.request->operation), background);
+}
+
 // Goes WAY as far as the program can.
 ExitCode go(const Options& options, const cluster::WayOut& way, const std::vector<GivenToken>& plugged) {
     if (!way.needs.empty())
         throw UsageError(fmt::format("--way {} needs {}", way.name, fmt::join(way.needs, ", and ")));
-    const bool dry_run = options.change.dry_run;
-    require_finishable(options, way, plugged);
-    Outset outset = Outset::Now;
-    for (const auto& step : way.steps) {
-        if (!step.request) {
-            print(fmt::format("{}: {}\n", dry_run ? "then" : "now", step.text));
-            continue;
+    if (!options.change.dry_run) require_finishable(options, way, plugged);
+    const bool dry_run = options.change.dry_run, json = options.change.format == Format::AsJson;
+    Background background{plugged};
+    Json done = Json::array();
+    const auto report = [&] {
+        if (json && !done.empty()) print_json({{"way", way.name}, {"steps", done}});
+    };
+    try {
+        for (const auto& step : way.steps) {
+            done.push_back({{"text", step.text}, {"by-hand", !step.request}});
+            if (step.request)
+                done.back()["done"] = perform(options, step, background);
+            else if (!json)
+                print(fmt::format("{}: {}\n", dry_run ? "then" : "now", step.text));
         }
-        print_note(step.text);
-        const cluster::Operation operation = step.request->operation;
-        const ExitCode code =
-            operation == cluster::Operation::DeleteCtl
-                ? delete_ctl(options.change)
-                : change_cluster(options.change, *step.request, wording_of(operation), plugged, outset);
-        if (code != ExitCode::Done) return code;
-        if (dry_run && operation == cluster::Operation::DeleteCtl) outset = Outset::BehindDeletion;
+    } catch (...) {
+        done.erase(done.size() - 1);
+        report();
+        throw;
     }
+    report();
     return ExitCode::Done;
 }
 
@@ -226,7 +302,9 @@ ExitCode run(const Options& options) {
         std::vector<std::optional<PhoneCounts>> counts(assessment.ways.size());
         for (std::size_t i = 0; fleet && i < counts.size(); ++i)
             counts[i] = count_phones(*fleet, options.change.fleet.judge, state, assessment.ways[i]);
-        return report(assessment, counts, options.change.format);
+        if (!assessment.ways.empty())
+            for (const std::string& line : found.aside) print_note(line);
+        return report(assessment, counts, find_obstacles(database, state), options.change.format);
     }
     const auto way = std::ranges::find(assessment.ways, options.way, &cluster::WayOut::name);
     if (way == assessment.ways.end())
@@ -248,6 +326,13 @@ void add_cluster_recover(CLI::App& parent, Action& action) {
         ->allow_extra_args(false);
     command.add_option("--forgotten", options->forgotten, "A token whose PIN nobody knows")
         ->type_name("TOKEN")
+        ->allow_extra_args(false);
+    command
+        .add_option("--token", options->tokens,
+                    "A new token that the CTL is to name: PKCS#11 URI, label or serial number; the last one "
+                    "signs where all of them are new (default: those plugged in, when there are no more "
+                    "than the way needs)")
+        ->type_name("SIGNER")
         ->allow_extra_args(false);
     command
         .add_option("--way", options->way, "The way to go; the program does what it can, and says the rest")

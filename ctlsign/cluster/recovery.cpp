@@ -18,20 +18,34 @@ RecoveryStep by_hand(std::string text) {
     return {std::move(text), std::nullopt};
 }
 
-bool usable(TokenCondition condition) noexcept {
-    return condition == TokenCondition::Ready;
-}
-
-TokenState state_for(TokenCondition condition) noexcept {
+// As the database says it; nothing of a token that may sign again.
+std::optional<TokenState> state_for(TokenCondition condition) noexcept {
     switch (condition) {
+        case TokenCondition::Lost:
+            return TokenState::Lost;
         case TokenCondition::Locked:
             return TokenState::Locked;
         case TokenCondition::Forgotten:
             return TokenState::Forgotten;
         default:
-            return TokenState::Lost;
+            return std::nullopt;
     }
 }
+
+// As --token and --lost take it: the CTL client pads common names.
+std::string name_of(const sast::Certificate& certificate) {
+    std::string name = certificate.common_name();
+    name.erase(name.find_last_not_of(' ') + 1);
+    return name;
+}
+
+std::string names_of(const std::vector<sast::Certificate>& certificates) {
+    std::string names;
+    for (const auto& certificate : certificates) names += (names.empty() ? "" : ", ") + name_of(certificate);
+    return names;
+}
+
+using Tokens = std::vector<const SignerFacts::Token*>;
 
 class Assessor {
   public:
@@ -46,42 +60,63 @@ class Assessor {
     }
 
   private:
+    bool mixed() const { return state_.mode == Mode::Mixed; }
+    bool served() const { return state_.ctl() != nullptr; }
+
     void tokens() {
-        const SignerFacts::Token* ready = nullptr;
-        std::vector<const SignerFacts::Token*> gone;
-        for (const auto& token : facts_.tokens) {
-            const std::string line =
-                fmt::format("token {}: {}", token.certificate.common_name(), to_text(token.condition));
-            if (usable(token.condition)) {
-                ready = &token;
-                result_.works.push_back(line);
-            } else {
-                gone.push_back(&token);
-                result_.lost.push_back(line);
-            }
+        if (!state_.release.takes_tokens()) {
+            note_keys();
+            if (!mixed()) return;
+            result_.lost.push_back(fmt::format("the tokens: release {} takes none", state_.release.text()));
+            to_tokenless();
+            to_non_secure();
+            return;
         }
+        const SignerFacts::Token* signer = nullptr;
+        Tokens gone;
+        for (const auto& token : facts_.tokens) look_at(token, signer, gone);
         note_keys();
-        if (state_.ctl() == nullptr) {
-            result_.lost.emplace_back("the CTL was deleted from every node");
-            new_pair();
+        if (!served()) {
+            if (mixed()) result_.lost.emplace_back("the CTL was deleted from every node");
+            if (!mixed() && gone.empty()) return;
+            if (signer != nullptr) make_again(*signer, gone);
+            if (state_.release.knows_tokenless()) to_tokenless();
+            if (signer == nullptr) new_pair();
             return;
         }
         if (gone.empty()) return;
-        if (ready != nullptr) {
-            replace_token(*ready, gone);
-            to_tokenless("to-tokenless", "let the publisher's key sign from now on");
+        if (signer != nullptr) {
+            replace_token(*signer, gone);
+            to_tokenless();
             return;
         }
-        to_tokenless("to-tokenless", "let the publisher's key sign from now on");
+        to_tokenless();
         to_non_secure();
         new_pair();
+    }
+
+    // Who signs is the last that is ready, else the last with one try left.
+    void look_at(const SignerFacts::Token& token, const SignerFacts::Token*& signer, Tokens& gone) {
+        const std::string line =
+            fmt::format("token {}: {}", name_of(token.certificate), to_text(token.condition));
+        if (token.condition == TokenCondition::Ready || token.condition == TokenCondition::FinalTry) {
+            result_.works.push_back(line);
+            if (token.condition == TokenCondition::Ready || signer == nullptr ||
+                signer->condition == TokenCondition::FinalTry)
+                signer = &token;
+            return;
+        }
+        // Where no phone is secured, a token may stay in its drawer.
+        if (!mixed() && !served() && token.condition == TokenCondition::NotPlugged) return;
+        result_.lost.push_back(line);
+        gone.push_back(&token);
     }
 
     void publisher() {
         note_keys();
         const bool recovery_signs = state_.release.signs_with_itl_recovery();
         const bool usual = recovery_signs ? facts_.itl_recovery_key : facts_.call_manager_key;
-        if (usual && state_.ctl() != nullptr) return;
+        if (usual && (served() || !mixed())) return;
         if (!usual) {
             result_.lost.push_back(fmt::format("the publisher's {} key, which signs",
                                                recovery_signs ? "ITLRecovery" : "CallManager"));
@@ -108,11 +143,29 @@ class Assessor {
                                                                 : Acceptance::ThroughTvs;
     }
 
-    static void add(WayOut& way, std::string text, Operation operation, Way by) {
+    void add(WayOut& way, std::string text, Request request) const {
+        RecoveryStep step{std::move(text), std::move(request)};
+        for (const auto& token : facts_.tokens)
+            if (const auto lost = state_for(token.condition))
+                step.losses.push_back({0, "", "", token.certificate, *lost});
+        way.steps.push_back(std::move(step));
+    }
+    void add(WayOut& way, std::string text, Operation operation, Way by) const {
         Request request;
         request.operation = operation;
         request.way = by;
-        way.steps.push_back({std::move(text), std::move(request)});
+        add(way, std::move(text), std::move(request));
+    }
+    // TOKENS make the CTL anew; the last signs it.
+    void add_first_ctl(WayOut& way, std::vector<sast::Certificate> tokens) const {
+        Request request;
+        request.operation = Operation::MixedMode;
+        request.way = Way::Tokens;
+        std::string text = tokens.empty() ? "make the CTL with the tokens"
+                                          : fmt::format("make the CTL with {}, signed by {}",
+                                                        names_of(tokens), name_of(tokens.back()));
+        request.tokens = std::move(tokens);
+        add(way, std::move(text), std::move(request));
     }
 
     void finish(WayOut way) {
@@ -133,53 +186,102 @@ class Assessor {
         if (!key) way.needs.emplace_back("the publisher's key that signs");
     }
 
-    void replace_token(const SignerFacts::Token& ready, const std::vector<const SignerFacts::Token*>& gone) {
+    void need_tokens(WayOut& way) const {
+        if (!state_.release.takes_tokens())
+            way.needs.push_back(fmt::format("a release before 14SU3; this is {}", state_.release.text()));
+    }
+
+    void need_signer(WayOut& way, const SignerFacts::Token& signer, const Tokens& gone) const {
+        need_tokens(way);
+        if (signer.condition == TokenCondition::FinalTry && !facts_.final_try)
+            way.needs.push_back(
+                fmt::format("--use-final-try: another wrong PIN locks {}", name_of(signer.certificate)));
+        for (const auto* token : gone)
+            if (token->condition == TokenCondition::NotPlugged)
+                way.needs.push_back(
+                    fmt::format("{0} plugged in, or --lost {0}", name_of(token->certificate)));
+    }
+
+    // Those that WAY begins to trust: the ones that were named, or NEEDED of what is plugged in when there
+    // are no more. MISSING says what is needed where there are fewer.
+    std::vector<sast::Certificate> take_spares(WayOut& way, std::size_t needed,
+                                               std::string_view missing) const {
+        if (facts_.spares.size() < needed) way.needs.emplace_back(missing);
+        if (facts_.spares_named) return facts_.spares;
+        if (facts_.spares.size() > needed && needed > 0)
+            way.needs.push_back(fmt::format("--token for {}: {} are plugged in",
+                                            needed == 1 ? "the new token" : "each new token",
+                                            names_of(facts_.spares)));
+        const std::size_t taken = std::min(needed, facts_.spares.size());
+        return {facts_.spares.begin(), facts_.spares.begin() + static_cast<std::ptrdiff_t>(taken)};
+    }
+
+    std::vector<sast::Certificate> take_missing(WayOut& way, const Tokens& gone) const {
+        const std::size_t staying = facts_.tokens.size() - gone.size();
+        return take_spares(way, staying >= 2 ? 0 : 2 - staying, "a new token, plugged in");
+    }
+
+    void replace_token(const SignerFacts::Token& signer, const Tokens& gone) {
         WayOut way{"replace-token",
                    fmt::format("sign with {}, name a new token instead of what is lost",
-                               ready.certificate.common_name()),
+                               name_of(signer.certificate)),
                    Acceptance::ByThemselves,
                    {},
                    {}};
-        const std::size_t staying = facts_.tokens.size() - gone.size();
-        const std::size_t missing = staying >= 2 ? 0 : 2 - staying;
-        if (facts_.spares.size() < missing) way.needs.emplace_back("a new token, plugged in");
-        if (!state_.release.takes_tokens())
-            way.needs.push_back(fmt::format("a release before 14SU3; this is {}", state_.release.text()));
         Request request;
         request.operation = Operation::ChangeTokens;
         request.way = Way::Tokens;
-        request.tokens = {ready.certificate};
-        for (const auto* token : gone) {
-            request.dropped.push_back(token->certificate);
-            if (token->condition == TokenCondition::NotPlugged)
-                way.needs.push_back(
-                    fmt::format("{0} plugged in, or --lost {0}", token->certificate.common_name()));
-        }
-        request.dropped_because = state_for(gone.front()->condition);
-        request.added.assign(
-            facts_.spares.begin(),
-            facts_.spares.begin() + static_cast<std::ptrdiff_t>(std::min(missing, facts_.spares.size())));
-        way.steps.push_back(
-            {"have the CTL signed that names the new token, and no more what is lost", std::move(request)});
+        request.tokens = {signer.certificate};
+        request.added = take_missing(way, gone);
+        need_signer(way, signer, gone);
+        for (const auto* token : gone) request.dropped.push_back(token->certificate);
+        std::string text = fmt::format("have the CTL signed that names {}, and no more {}",
+                                       request.added.empty() ? "what stays" : names_of(request.added),
+                                       names_of(request.dropped));
+        add(way, std::move(text), std::move(request));
         finish(std::move(way));
     }
 
-    void to_tokenless(std::string name, std::string text) {
-        WayOut way{std::move(name), std::move(text), acceptance_of_publisher(), {}, {}};
+    // Phones hold the CTL that was deleted, and SIGNER is a SAST of it.
+    void make_again(const SignerFacts::Token& signer, const Tokens& gone) {
+        WayOut way{"mixed-mode",
+                   fmt::format("make the CTL anew, signed by {}", name_of(signer.certificate)),
+                   Acceptance::ByThemselves,
+                   {},
+                   {}};
+        std::vector<sast::Certificate> tokens = take_missing(way, gone);
+        need_signer(way, signer, gone);
+        for (const auto& token : facts_.tokens)
+            if (&token != &signer && std::ranges::find(gone, &token) == gone.end())
+                tokens.push_back(token.certificate);
+        tokens.push_back(signer.certificate);
+        add_first_ctl(way, std::move(tokens));
+        finish(std::move(way));
+    }
+
+    void to_tokenless() {
+        WayOut way{"to-tokenless",
+                   mixed() ? "let the publisher's key sign from now on"
+                           : "set the cluster to mixed mode, and let the publisher's key sign from now on",
+                   acceptance_of_publisher(),
+                   {},
+                   {}};
         need_tokenless(way);
-        add(way, "sign the CTL with the publisher's key", Operation::Update, Way::Tokenless);
-        if (state_.mode == Mode::NonSecure) way.needs.emplace_back("mixed mode");
+        if (mixed() && served())
+            add(way, "sign the CTL with the publisher's key", Operation::Update, Way::Tokenless);
+        else
+            add(way, "make the CTL with the publisher's key", Operation::MixedMode, Way::Tokenless);
         finish(std::move(way));
     }
 
     void to_non_secure() {
+        if (!mixed()) return;
         WayOut way{"to-non-secure",
                    "set the cluster back: phones register unsecured",
                    acceptance_of_publisher(),
                    {},
                    {}};
         need_tokenless(way);
-        if (state_.mode == Mode::NonSecure) way.needs.emplace_back("mixed mode");
         add(way, "set the cluster to non-secure mode with the publisher's key", Operation::NonSecureMode,
             Way::Tokenless);
         finish(std::move(way));
@@ -188,13 +290,10 @@ class Assessor {
     // W11: phones hold a CTL that nothing signs any more.
     void new_pair() {
         WayOut way{"new-tokens", "begin anew with two new tokens", Acceptance::ByHand, {}, {}};
-        if (!state_.release.takes_tokens())
-            way.needs.push_back(fmt::format("a release before 14SU3; this is {}", state_.release.text()));
-        if (facts_.spares.size() < 2) way.needs.emplace_back("two new tokens, plugged in");
-        if (state_.ctl() != nullptr)
-            add(way, "delete the CTL from every node", Operation::DeleteCtl, Way::Tokens);
-        add(way, "make the CTL with the new tokens", Operation::MixedMode, Way::Tokens);
-        way.steps.back().request->tokens = facts_.spares;
+        need_tokens(way);
+        auto tokens = take_spares(way, 2, "two new tokens, plugged in");
+        if (served()) add(way, "delete the CTL from every node", Operation::DeleteCtl, Way::Tokens);
+        add_first_ctl(way, std::move(tokens));
         finish(std::move(way));
     }
 
@@ -221,17 +320,13 @@ class Assessor {
     // W8.
     void back_to_tokens() {
         WayOut way{"to-tokens", "let two tokens sign from now on", Acceptance::ThroughTvs, {}, {}};
-        if (!state_.release.takes_tokens())
-            way.needs.push_back(fmt::format("a release before 14SU3; this is {}", state_.release.text()));
-        if (facts_.spares.size() < 2) way.needs.emplace_back("two tokens, plugged in");
-        for (const auto& spare : facts_.spares)
-            if (!state_.holds(Store::PhoneSastTrust, spare))
-                way.needs.push_back(
-                    fmt::format("the certificate of {} in Phone-SAST-trust", spare.common_name()));
-        if (state_.ctl() != nullptr)
-            add(way, "delete the CTL from every node", Operation::DeleteCtl, Way::Tokenless);
-        add(way, "make the CTL with the tokens", Operation::MixedMode, Way::Tokens);
-        way.steps.back().request->tokens = facts_.spares;
+        need_tokens(way);
+        auto tokens = take_spares(way, 2, "two tokens, plugged in");
+        for (const auto& token : tokens)
+            if (!state_.holds(Store::PhoneSastTrust, token))
+                way.needs.push_back(fmt::format("the certificate of {} in Phone-SAST-trust", name_of(token)));
+        if (served()) add(way, "delete the CTL from every node", Operation::DeleteCtl, Way::Tokenless);
+        add_first_ctl(way, std::move(tokens));
         finish(std::move(way));
     }
 
@@ -259,6 +354,13 @@ std::string_view describe(Acceptance acceptance) noexcept {
             return "the CTL of every phone must be deleted by hand";
     }
     return "";
+}
+
+void remember_losses(Plan& plan, const RecoveryStep& step) {
+    for (KnownToken& token : plan.tokens) {
+        const auto loss = std::ranges::find(step.losses, token.certificate, &KnownToken::certificate);
+        if (token.state != TokenState::InUse && loss != step.losses.end()) token.state = loss->state;
+    }
 }
 
 Assessment assess(const State& state, const SignerFacts& facts) {

@@ -21,6 +21,8 @@ struct SignerFacts {
     };
     std::vector<Token> tokens;              ///< those that the CTL names, or named before it was deleted
     std::vector<sast::Certificate> spares;  ///< plugged in, and no CTL names them
+    bool spares_named = false;              ///< by the administrator: all of them are meant
+    bool final_try = false;                 ///< that of a token may be spent
     bool call_manager_key = false, itl_recovery_key = false;  ///< the publisher's keys load
 };
 
@@ -34,8 +36,12 @@ std::string_view describe(Acceptance acceptance) noexcept;
 
 struct RecoveryStep {
     std::string text;
-    std::optional<Request> request;  ///< nothing: somebody does it
+    std::optional<Request> request;    ///< nothing: somebody does it
+    std::vector<KnownToken> losses{};  ///< what became of the tokens that cannot sign any more
 };
+/// Tokens that leave the CTL with PLAN are remembered as lost, locked, or with a forgotten PIN, as STEP
+/// knows.
+void remember_losses(Plan& plan, const RecoveryStep& step);
 struct WayOut {
     std::string name;  ///< "replace-token": for --way
     std::string text;
@@ -46,10 +52,10 @@ struct WayOut {
 
 struct Assessment {
     std::vector<std::string> lost, works;
-    std::vector<WayOut> ways;  ///< the cheapest for the phones first; none when nothing is lost
+    std::vector<WayOut> ways;  ///< the cheapest for the phones first
 };
-/// What is lost, what still works, and the ways out (W9 to W12, W4). Pure; after a step it is asked again,
-/// and goes on from there.
+/// What is lost, what still works, and the ways out (W7, W9 to W12, W4). Pure; after a step it is asked
+/// again, and goes on from there.
 Assessment assess(const State& state, const SignerFacts& facts);
 
 }  // namespace ctlsign::cluster

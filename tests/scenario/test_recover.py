@@ -1,6 +1,7 @@
 """`cluster recover`: what is lost, which ways lead out, and the one that is gone."""
 
 import json
+import sqlite3
 
 import pytest
 from conftest import FIRST, KRAKOW, SECOND, TIME
@@ -119,3 +120,121 @@ def test_nothing_is_deleted_before_the_end_is_in_sight(both_lost):
     refused = cluster(*way, *pin(cluster, "NEW-A"), expect=4).err
     assert "rule certificates-there: the CallManager certificate of cucm-1051-a-sub2" in refused
     assert cluster.ctl == before
+
+
+def shown(cluster, *arguments, expect=0):
+    return json.loads(cluster(*arguments, "--json", expect=expect).out)
+
+
+def states(cluster):
+    return {token["label"]: token["state"] for token in shown(cluster, "token", "list")["tokens"]}
+
+
+def test_the_ctl_was_deleted_and_the_tokens_are_there(secured):
+    before = secured.ctl
+    secured("delete-ctl", "--yes")
+    found = ways(secured)
+    assert list(found) == ["mixed-mode", "to-tokenless"]
+    assert found["mixed-mode"] == ([], "every phone takes the new CTL by itself")
+    name = shown(secured, "recover", expect=1)["ways"][0]["steps"][0]["text"].split(" ")[-1]
+    secured("recover", "--way", "mixed-mode", *pin(secured, name), "--yes", *TIME)
+    (secured.folder / "before.tlv").write_bytes(before)
+    secured.ctlsign("verify", secured.nodes["cucm-1051-a-pub"] / "CTLFile.tlv", "--installed", "before.tlv")
+    assert states(secured) == {FIRST: "in use", SECOND: "in use"}
+
+
+def test_in_non_secure_mode_the_publishers_key_goes_to_mixed_mode(secured):
+    secured.change("non-secure-mode", *secured.tokens(SECOND))
+    for name in (FIRST, SECOND):
+        secured.unplug(name)
+    lost = ("--lost", FIRST, "--lost", SECOND)
+    assert list(ways(secured, *lost)) == ["to-tokenless", "new-tokens"]
+    secured("recover", *lost, "--way", "to-tokenless", "--yes", *TIME)
+    assert secured.mode == "1"
+
+
+def test_tokens_are_named_where_more_are_plugged_in(both_lost):
+    cluster, recover = both_lost
+    cluster.create_token("OTHER-CARD")
+    needs = ways(cluster, *recover[1:])["new-tokens"][0]
+    assert len(needs) == 1 and needs[0].startswith("--token for each new token: ") and "SAST-OTHER-CARD" in needs[0]
+    chosen = ("--token", "SAST-NEW-A", "--token", "NEW-B")
+    step = shown(cluster, *recover, *chosen, expect=1)["ways"][-1]["steps"][1]["text"]
+    assert step == "make the CTL with SAST-NEW-A, SAST-NEW-B, signed by SAST-NEW-B"
+    assert "no plugged token matches" in cluster(*recover, "--token", "NEW-C", expect=5).err
+    cluster(*recover, "--way", "new-tokens", *chosen, *pin(cluster, "NEW-B"), "--yes", *TIME)
+    assert states(cluster) == {FIRST: "lost", SECOND: "lost", "NEW-A": "in use", "NEW-B": "in use"}
+
+
+def test_a_lost_token_comes_back_only_when_it_is_named(secured):
+    secured.unplug(FIRST)
+    secured.create_token("THIRD")
+    secured("recover", "--lost", FIRST, "--way", "replace-token", *pin(secured, SECOND), "--yes", *TIME)
+    secured.unplug(SECOND)
+    secured.plug(FIRST)
+    told = secured("recover", "--lost", SECOND, expect=1)
+    assert f"{FIRST} is not taken unless --token names it: lost" in told.err
+    assert "needs a new token, plugged in" in told.out
+    secured("recover", "--lost", SECOND, "--way", "replace-token", "--yes", expect=2)
+    named = ("recover", "--lost", SECOND, "--token", FIRST)
+    assert f"names {FIRST}, and no more {SECOND}" in secured(*named, expect=1).out
+    secured(*named, "--way", "replace-token", *pin(secured, "THIRD"), "--yes", *TIME)
+    assert states(secured) == {FIRST: "in use", SECOND: "lost", "THIRD": "in use"}
+
+
+def test_what_became_of_each_token_is_remembered(secured):
+    for name in (FIRST, SECOND):
+        secured.unplug(name)
+    secured("recover", "--lost", FIRST, "--forgotten", SECOND, "--way", "to-tokenless", "--yes", *TIME)
+    assert states(secured) == {FIRST: "lost", SECOND: "PIN forgotten"}
+
+
+def test_a_release_that_takes_no_tokens(secured):
+    secured.import_own("ITLRecovery", "cucm-1051-a-pub", KRAKOW / "regenerated" / "cucm-1051-a-pub")
+    secured("release", "14.0(1)SU3", "--yes")
+    assert "rule takes-tokens" in secured("update", "--yes", expect=4).err
+    assert list(ways(secured)) == ["to-tokenless", "to-non-secure"]
+    secured("recover", "--way", "to-tokenless", "--yes", *TIME)
+    assert secured("recover").out.endswith("nothing is lost\n")
+
+
+def test_one_document_for_a_way_of_two_steps(both_lost):
+    cluster, recover = both_lost
+    way = (*recover, "--way", "new-tokens", "--token", "NEW-A", "--token", "NEW-B", "--yes", *TIME)
+    planned = shown(cluster, *way, "--dry-run")["steps"]
+    assert [step.get("done", {}).get("dry-run") for step in planned] == [True, True, None, None]
+    # A wrong PIN comes to light behind the deletion; what was done is told.
+    (cluster.folder / "wrong").write_text("no-such-pin\n")
+    done = shown(cluster, *way, "--pin-source", f"file:{cluster.folder}/wrong", expect=5)
+    assert [file["deleted"] for step in done["steps"] for file in step["done"]["files"]] == [1, 1]
+    done = shown(cluster, *way, *pin(cluster, "NEW-B"))
+    assert done["way"] == "new-tokens" and [step["by-hand"] for step in done["steps"]] == [False, True, True]
+    assert done["steps"][0]["done"]["mode"] == "mixed"
+
+
+def test_a_node_that_is_gone_in_the_middle_of_a_publication(secured):
+    folder = secured.nodes["cucm-1051-a-sub1"]
+    with sqlite3.connect(secured.folder / "cluster.db") as database:
+        database.execute("insert into journal select 1,'switching',time,'update',way,mode,signer,octets from publication")
+        database.execute("insert into journal_node select id,(select octets from publication) from node")
+    folder.rename(secured.folder / "gone")
+    way_out = "ctlsign cluster node remove cucm-1051-a-sub1"
+    told = secured("recover", expect=1).out
+    assert "in the way: update of " in told and way_out in told and "nothing is lost" not in told
+    assert way_out in secured("check", "--tokenless", expect=1).out
+    assert way_out in secured("update", *secured.tokens(SECOND), "--yes", expect=6).err
+    secured("backup", "-o", "half.backup")
+    secured("node", "remove", "cucm-1051-a-sub1", "--yes")
+    assert secured("recover", expect=1).out.count("in the way") == 1
+    secured.change("update", *secured.tokens(SECOND))
+    assert secured("recover").out.endswith("nothing is lost\n")
+
+
+def test_without_security_no_ctl_is_missed(secured):
+    secured.change("non-secure-mode", *secured.tokens(SECOND))
+    secured.add_node("cucm-1051-a-sub2", "10.48.47.155")
+    assert "cucm-1051-a-sub2: no CTL\n" in secured("status").out
+    for name in ("cucm-1051-a-sub1", "cucm-1051-a-pub"):
+        assert secured("delete-ctl", "--node", name, "--yes").out.count("files: ") == 1
+        assert f"{name}: no CTL\n" in secured("status").out
+    assert secured("recover").out.endswith("nothing is lost\n")

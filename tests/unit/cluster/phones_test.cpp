@@ -2,15 +2,19 @@
 
 #include <algorithm>
 
+#include <ctlsign/cluster/journal.hpp>
 #include <ctlsign/cluster/migration.hpp>
 #include <ctlsign/cluster/nodes.hpp>
 #include <ctlsign/cluster/operation.hpp>
 #include <ctlsign/cluster/phones.hpp>
+#include <ctlsign/cluster/recovery.hpp>
 #include <ctlsign/cluster/stores.hpp>
+#include <ctlsign/error.hpp>
 #include <ctlsign/phone/decision.hpp>
 #include <ctlsign/trustlist/decode.hpp>
 #include <ctlsign/trustlist/names.hpp>
 #include <ctlsign/trustlist/sign.hpp>
+#include <pkcs11/error.hpp>
 #include <tests/support/key_signer.hpp>
 #include <tests/support/temporary_folder.hpp>
 
@@ -48,6 +52,20 @@ struct Taken {
 };
 constexpr int kAsking = 3, kNotAsking = 2;
 constexpr Taken kAll{kAsking, kNotAsking}, kThroughTvs{kAsking, 0}, kNone{0, 0};
+
+// Is gone when it is to sign.
+class PulledToken final : public sast::Signer {
+  public:
+    explicit PulledToken(sast::Certificate certificate)
+        : facts_(sast::make_facts(std::move(certificate), "a token")) {}
+    const Facts& facts() const noexcept override { return facts_; }
+    Bytes sign(Digest, ByteView) override {
+        throw Error(pkcs11::make_rv(0x32), "C_Sign", facts_.description, "");
+    }
+
+  private:
+    Facts facts_;
+};
 
 // A cluster in a database and folders, whose keys are at hand, and its five phones.
 class Site {
@@ -103,6 +121,29 @@ class Site {
         carry_out(writer_, *planned.plan, &signer, nodes, planned.refusals);
     }
     std::size_t forced() const { return forced_; }
+
+    // REQUEST is begun, and its token is pulled while it signs.
+    void pull_while_signing(Request request) {
+        const Plan planned = plan(state(), request).plan.value();
+        auto nodes = reach_nodes(state().nodes);
+        PulledToken token(planned.signer.value());
+        EXPECT_THROW(carry_out(writer_, planned, &token, nodes, {}), Error);
+    }
+    // REQUEST is begun, and the process is killed at STEP.
+    void kill_at(Unfinished::Step step, const Request& request) {
+        const Plan planned = plan(state(), request).plan.value();
+        KeySigner signer(planned.signer.value(), key_of(*planned.signer));
+        JournalEntry entry;
+        entry.step = step;
+        entry.operation = to_text(planned.operation);
+        entry.way = planned.way;
+        entry.mode = planned.mode;
+        entry.tokens = planned.tokens;
+        entry.octets = sign_list(*planned.list, signer);
+        for (const ReachedNode& node : reach_nodes(state().nodes))
+            entry.before.push_back({node.node.id, node.octets});
+        write_journal(writer_, entry);
+    }
 
     void mixed_mode(std::vector<sast::Certificate> tokens = {}) {
         Request request;
@@ -252,6 +293,76 @@ TEST(Phones, ALostTokenIsReplaced) {
     site.update({site.first});
     EXPECT_EQ(site.forced(), 1U);
     EXPECT_EQ(site.reset_phones(), kNone);
+}
+
+// The first step of WAY, as recover finds it when the tokens of SITE are so.
+Request find_step(const TokenSite& site, const std::string& way, TokenCondition first, TokenCondition second,
+                  std::vector<sast::Certificate> spares = {}) {
+    SignerFacts facts;
+    facts.tokens = {{site.first, first}, {site.second, second}};
+    facts.spares = std::move(spares);
+    facts.call_manager_key = true;
+    const auto ways = assess(site.state(), facts).ways;
+    const auto found = std::ranges::find(ways, way, &WayOut::name);
+    if (found == ways.end() || !found->needs.empty()) throw std::invalid_argument(way);
+    return found->steps.front().request.value();
+}
+
+TEST(Phones, ATokenIsLocked) {
+    TokenSite site("10.5(1)");
+    const auto fresh = site.add_token("SAST-C");
+    site.change(find_step(site, "replace-token", TokenCondition::Locked, TokenCondition::Ready, {fresh}));
+    EXPECT_EQ(site.forced(), 0U);
+    EXPECT_EQ(site.reset_phones(), kAll);
+    TokenSite without("10.5(1)");
+    without.change(find_step(without, "to-tokenless", TokenCondition::Locked, TokenCondition::Ready));
+    EXPECT_EQ(without.reset_phones(), kThroughTvs) << "what the cheaper way spares";
+}
+
+TEST(Phones, OneTokenIsLostAndThePinOfTheOtherForgotten) {
+    TokenSite site("10.5(1)");
+    site.change(find_step(site, "to-tokenless", TokenCondition::Lost, TokenCondition::Forgotten));
+    EXPECT_EQ(site.forced(), 0U);
+    EXPECT_EQ(site.reset_phones(), kThroughTvs);
+}
+
+TEST(Phones, TheCtlWasDeletedAndItsTokensAreThere) {
+    TokenSite site("9.1(2)");
+    site.simple(Operation::DeleteCtl);
+    site.change(find_step(site, "mixed-mode", TokenCondition::Ready, TokenCondition::Ready));
+    EXPECT_EQ(site.forced(), 0U);
+    EXPECT_EQ(site.reset_phones(), kAll);
+}
+
+Request update_by(const sast::Certificate& token) {
+    Request request;
+    request.operation = Operation::Update;
+    request.tokens = {token};
+    request.time = 1425667513;
+    return request;
+}
+
+TEST(Phones, ATokenIsPulledInTheMiddleOfAnUpdate) {
+    TokenSite site("10.5(1)");
+    const Bytes before = site.state().ctl()->octets;
+    site.renew(Store::CallManager);
+    site.pull_while_signing(update_by(site.first));
+    EXPECT_EQ(site.state().ctl()->octets, before) << "what phones hold is what is served";
+    EXPECT_FALSE(find_unfinished(site.writer().database()));
+    site.update({site.second});
+    EXPECT_EQ(site.reset_phones(), kAll);
+}
+
+TEST(Phones, APublicationIsKilled) {
+    for (const auto step : {Unfinished::Step::Preparing, Unfinished::Step::Switching}) {
+        TokenSite site("10.5(1)");
+        site.renew(Store::CallManager);
+        site.kill_at(step, update_by(site.first));
+        const bool switching = step == Unfinished::Step::Switching;
+        EXPECT_EQ(resume(site.writer()), switching ? Resumed::Finished : Resumed::Undone);
+        if (!switching) site.update({site.first});
+        EXPECT_EQ(site.reset_phones(), kAll);
+    }
 }
 
 TEST(Phones, AllTokensAreLostFromReleaseTen) {

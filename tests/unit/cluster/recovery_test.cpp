@@ -51,9 +51,10 @@ TEST(Recovery, OneTokenIsLost) {
     const WayOut way = one.ways().at(0);
     EXPECT_THAT(way.needs, IsEmpty());
     EXPECT_EQ(way.phones, Acceptance::ByThemselves);
-    const Planned planned = plan(one.state, way.steps.at(0).request.value());
+    Planned planned = plan(one.state, way.steps.at(0).request.value());
     EXPECT_THAT(planned.refusals, IsEmpty());
     EXPECT_EQ(planned.plan->signer, krakow_tokens()[1]);
+    remember_losses(*planned.plan, way.steps.at(0));
     EXPECT_EQ(planned.plan->tokens.back().state, TokenState::Lost);
     // Of one that is only not plugged in, somebody must say that it is lost.
     Case drawer("10.5(1)", TokenCondition::NotPlugged, TokenCondition::Ready);
@@ -86,6 +87,103 @@ TEST(Recovery, BeforeReleaseTenThereIsOneWay) {
     EXPECT_THAT(early.names(), ElementsAre("new-tokens"));
     EXPECT_EQ(early.ways()[0].steps[0].request->operation, Operation::MixedMode);
     EXPECT_THAT(plan(early.state, *early.ways()[0].steps[0].request).refusals, IsEmpty());
+}
+
+TEST(Recovery, TheCtlWasDeletedAndItsTokensAreThere) {
+    Case both("10.5(1)", TokenCondition::Ready, TokenCondition::Ready);
+    both.state.deleted = true;
+    EXPECT_THAT(both.names(), ElementsAre("mixed-mode", "to-tokenless"));
+    EXPECT_EQ(both.ways()[0].phones, Acceptance::ByThemselves);
+    for (const auto& way : both.ways())
+        EXPECT_THAT(plan(both.state, way.steps.at(0).request.value()).refusals, IsEmpty()) << way.name;
+    Case one("10.5(1)", TokenCondition::Ready, TokenCondition::Lost);
+    one.state.deleted = true;
+    EXPECT_THAT(one.names(), ElementsAre("mixed-mode?", "to-tokenless"));
+    one.facts.spares = {spare(5)};
+    EXPECT_THAT(one.names(), ElementsAre("mixed-mode", "to-tokenless"));
+    const RecoveryStep step = one.ways()[0].steps.at(0);
+    EXPECT_THAT(step.text, HasSubstr("SAST-NEW, SAST-ADN0054f509, signed by SAST-ADN0054f509"));
+    Planned planned = plan(one.state, step.request.value());
+    EXPECT_THAT(planned.refusals, IsEmpty());
+    EXPECT_EQ(planned.plan->signer, krakow_tokens()[0]);
+    remember_losses(*planned.plan, step);
+    EXPECT_EQ(planned.plan->tokens.back().state, TokenState::Lost);
+}
+
+TEST(Recovery, InNonSecureModeNoCtlIsNoLoss) {
+    Case both("10.5(1)", TokenCondition::Ready, TokenCondition::NotPlugged);
+    both.state.deleted = true;
+    both.state.mode = Mode::NonSecure;
+    EXPECT_THAT(assess(both.state, both.facts).lost, IsEmpty());
+    EXPECT_THAT(both.ways(), IsEmpty());
+    // Whoever says that all are lost is told how to go on.
+    for (auto& token : both.facts.tokens) token.condition = TokenCondition::Lost;
+    both.facts.spares = {spare(5), spare(6)};
+    EXPECT_THAT(both.names(), ElementsAre("to-tokenless", "new-tokens"));
+    State tokenless = krakow_state("10.5(1)");
+    publish(tokenless, Way::Tokenless, Mode::NonSecure, read_data("krakow/CTLFile-tokenless.tlv"));
+    tokenless.deleted = true;
+    SignerFacts facts;
+    facts.call_manager_key = true;
+    EXPECT_THAT(assess(tokenless, facts).lost, IsEmpty());
+}
+
+TEST(Recovery, InNonSecureModeThePublishersKeyGoesToMixedMode) {
+    Case both("10.5(1)", TokenCondition::Lost, TokenCondition::Lost);
+    both.state.mode = Mode::NonSecure;
+    EXPECT_THAT(both.names(), ElementsAre("to-tokenless", "new-tokens?"));
+    EXPECT_EQ(both.ways()[0].steps[0].request->operation, Operation::MixedMode);
+    EXPECT_THAT(plan(both.state, *both.ways()[0].steps[0].request).refusals, IsEmpty());
+}
+
+TEST(Recovery, SparesAreNamedWhereThereAreMoreThanNeeded) {
+    Case one("10.5(1)", TokenCondition::Lost, TokenCondition::Ready);
+    one.facts.spares = {spare(5), spare(6)};
+    EXPECT_THAT(one.ways()[0].needs, ElementsAre(HasSubstr("--token for the new token: SAST-NEW, SAST-NEW")));
+    one.facts.spares_named = true;
+    EXPECT_THAT(one.ways()[0].needs, IsEmpty());
+    EXPECT_EQ(one.ways()[0].steps[0].request->added.size(), 2U) << "both are meant";
+    Case none("9.1(2)", TokenCondition::Lost, TokenCondition::Lost);
+    none.facts.spares = {spare(5), spare(6), spare(7)};
+    EXPECT_THAT(none.ways()[2].needs, ElementsAre(HasSubstr("--token for each new token")));
+}
+
+TEST(Recovery, OneTryLeftIsNoLoss) {
+    Case one("10.5(1)", TokenCondition::FinalTry, TokenCondition::Ready);
+    EXPECT_THAT(one.ways(), IsEmpty());
+    Case last("10.5(1)", TokenCondition::FinalTry, TokenCondition::Lost);
+    last.facts.spares = {spare(5)};
+    EXPECT_THAT(assess(last.state, last.facts).lost, ElementsAre(HasSubstr("SAST-ADN008580ef: lost")));
+    EXPECT_THAT(last.ways()[0].needs, ElementsAre(HasSubstr("--use-final-try")));
+    last.facts.final_try = true;
+    EXPECT_THAT(last.names(), ElementsAre("replace-token", "to-tokenless"));
+    EXPECT_THAT(last.ways()[0].steps[0].request->dropped, ElementsAre(krakow_tokens()[1]));
+}
+
+TEST(Recovery, WhatBecameOfEachTokenIsRemembered) {
+    const Case both("10.5(1)", TokenCondition::Lost, TokenCondition::Forgotten);
+    for (const auto& way : both.ways()) {
+        if (!way.needs.empty()) continue;
+        Planned planned = plan(both.state, way.steps.at(0).request.value());
+        remember_losses(*planned.plan, way.steps.at(0));
+        ASSERT_EQ(planned.plan->tokens.size(), 2U) << way.name;
+        EXPECT_EQ(planned.plan->tokens[0].state, TokenState::Lost) << way.name;
+        EXPECT_EQ(planned.plan->tokens[1].state, TokenState::Forgotten) << way.name;
+    }
+}
+
+TEST(Recovery, AReleaseThatTakesNoTokens) {
+    Case both("14.0(1)SU3", TokenCondition::Ready, TokenCondition::Ready);
+    put(both.state, Store::ItlRecovery, kPublisherNode, load_certificate(krakow::kRegenerated + ".pem"));
+    both.facts.itl_recovery_key = true;
+    EXPECT_THAT(assess(both.state, both.facts).lost,
+                ElementsAre("the tokens: release 14.0(1)SU3 takes none"));
+    EXPECT_THAT(both.names(), ElementsAre("to-tokenless", "to-non-secure"));
+    for (const auto& way : both.ways())
+        EXPECT_THAT(plan(both.state, way.steps.at(0).request.value()).refusals, IsEmpty()) << way.name;
+    Request update;
+    update.operation = Operation::Update;
+    EXPECT_EQ(plan(both.state, update).refusals.at(0).rule, ClusterRule::TakesTokens);
 }
 
 TEST(Recovery, ThePublishersKeyIsLost) {
