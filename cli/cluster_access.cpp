@@ -12,11 +12,15 @@ namespace {
 
 constexpr std::chrono::seconds kPatience{10};
 
-void end_unfinished(cluster::Writer& writer) {
+void end_unfinished(cluster::Writer& writer, Purpose purpose) {
     const auto unfinished = cluster::find_unfinished(writer.database());
     if (!unfinished) return;
-    print_note(fmt::format("{} of {} was ended in the middle", unfinished->operation,
-                           format_utc(unfinished->started)));
+    const std::string told = fmt::format("{} of {} was ended in the middle", unfinished->operation,
+                                         format_utc(unfinished->started));
+    if (purpose == Purpose::Rehearse)
+        throw Error(Errc::Unfinished, "a dry run", writer.database().path(),
+                    told + ": the next command that changes the cluster finishes or undoes it");
+    print_note(told);
     const cluster::Resumed resumed = cluster::resume(writer);
     print_note(resumed == cluster::Resumed::Finished
                    ? "it is finished now: every node serves the new CTL"
@@ -53,9 +57,9 @@ void require_allowed(const std::vector<cluster::Refusal>& refusals, Force force)
         print_warning(fmt::format("rule {} is forced: {}", to_text(refusal.rule), *refusal.consequence));
 }
 
-Administration::Administration(const ClusterOptions& options, std::string_view command)
+Administration::Administration(const ClusterOptions& options, std::string_view command, Purpose purpose)
     : database(cluster::Database::open(options.path)), writer(database, command, kPatience) {
-    end_unfinished(writer);
+    end_unfinished(writer, purpose);
 }
 
 const cluster::Node& get_node(const cluster::State& state, const std::string& name) {

@@ -28,12 +28,15 @@ void require_allowed(const std::vector<cluster::Refusal>& refusals, Force force)
 /// The same, and says nothing.
 void require_possible(const std::vector<cluster::Refusal>& refusals, Force force);
 
+/// What a command is about to do to a cluster: --dry-run changes nothing.
+enum class Purpose { Change, Rehearse };
 /// A cluster opened to change it, by one administrator at a time. What an earlier command left half done is
-/// ended first, and told of.
+/// ended first, and told of; who rehearses is refused until it is (Errc::Unfinished).
 struct Administration {
     cluster::Database database;
     cluster::Writer writer;
-    Administration(const ClusterOptions& options, std::string_view command);
+    Administration(const ClusterOptions& options, std::string_view command,
+                   Purpose purpose = Purpose::Change);
 };
 
 /// The node of that name. Throws UsageError.

@@ -112,6 +112,10 @@ const Wording& wording_of(cluster::Operation operation) {
     return kUpdate;
 }
 
+Purpose purpose_of(const ChangeOptions& options) {
+    return options.dry_run ? Purpose::Rehearse : Purpose::Change;
+}
+
 Outlook look_ahead(const cluster::Database& database, Outset outset) {
     Outlook outlook{database.load(), {}};
     if (outset == Outset::Now) return outlook;
@@ -134,7 +138,7 @@ cluster::Planned work_out(const cluster::Request& request, Outlook& outlook, For
 void require_feasible(const ChangeOptions& options, cluster::Request request,
                       const std::vector<GivenToken>& at_hand, Outset outset) {
     complete(request, options);
-    Administration administration(options.cluster, "cluster recover");
+    Administration administration(options.cluster, "cluster recover", purpose_of(options));
     Outlook outlook = look_ahead(administration.database, outset);
     const cluster::Planned planned = work_out(request, outlook, options.force);
     const OpenedSigner opened = open_planned_signer(*planned.plan, at_hand, options.signers);
@@ -146,7 +150,8 @@ Json perform_change(const ChangeOptions& options, cluster::Request request, cons
                     Background background) {
     auto& at_hand = background.at_hand;
     complete(request, options);
-    Administration administration(options.cluster, fmt::format("cluster {}", to_text(request.operation)));
+    Administration administration(options.cluster, fmt::format("cluster {}", to_text(request.operation)),
+                                  purpose_of(options));
     Outlook outlook = look_ahead(administration.database, background.outset);
     const cluster::State& state = outlook.state;
     auto& nodes = outlook.nodes;

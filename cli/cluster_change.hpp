@@ -39,6 +39,9 @@ struct Wording {
 /// To the letter, as the table of workflows has it.
 const Wording& wording_of(cluster::Operation operation);
 
+/// --dry-run is a rehearsal.
+Purpose purpose_of(const ChangeOptions& options);
+
 /// Where a change begins: at what the cluster is now, or, foreseen, behind the deletion that comes first.
 enum class Outset { Now, BehindDeletion };
 /// The cluster at that moment.

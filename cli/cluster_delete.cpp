@@ -51,7 +51,7 @@ Json report_dry_run(const std::vector<cluster::ReachedNode>& nodes, Format forma
 Json perform_deletion(const ChangeOptions& options, const std::string& node_name) {
     cluster::Request request;
     request.operation = cluster::Operation::DeleteCtl;
-    Administration administration(options.cluster, "cluster delete-ctl");
+    Administration administration(options.cluster, "cluster delete-ctl", purpose_of(options));
     Outlook outlook = look_ahead(administration.database, Outset::Now);
     const cluster::State& state = outlook.state;
     auto& nodes = outlook.nodes;

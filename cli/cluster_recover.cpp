@@ -292,7 +292,8 @@ ExitCode go(const Options& options, const cluster::WayOut& way, const std::vecto
 
 ExitCode run(const Options& options) {
     // What was ended in the middle is ended before a way is chosen.
-    if (!options.way.empty()) Administration(options.change.cluster, "cluster recover");
+    if (!options.way.empty())
+        Administration(options.change.cluster, "cluster recover", purpose_of(options.change));
     const auto database = cluster::Database::open(options.change.cluster.path);
     const cluster::State state = database.load();
     const Found found = look(state, options);

@@ -105,6 +105,11 @@ def test_a_publication(cluster, arguments, before, after):
         status = run(folder, ["status"])
         assert status.returncode in (0, 1), case
         half_done = b"ended in the middle" in status.stdout
+        # A dry run neither finishes nor undoes.
+        half = [file.read_bytes() for file in sorted(folder.glob("*/CTLFile.tlv"))]
+        dry = run(folder, ["non-secure-mode", "--dry-run", "--signer", f"{KRAKOW}/certificates/cucm-1051-a-pub.key"])
+        assert (b"ended in the middle" in dry.stderr) == half_done, case
+        assert half == [file.read_bytes() for file in sorted(folder.glob("*/CTLFile.tlv"))], case
         says = next_command(folder, case)
         served = files(folder, cluster.nodes)
         assert served in ({before}, {after}), case
