@@ -25,7 +25,7 @@ struct Traits {
     /// As phones display checksums: hexadecimal, upper case; empty: no list; kNotKnown.
     std::string ctl, itl;
     std::string pool;
-    std::string tvs;  ///< names of TVS servers with a space between; empty: those of the pool
+    std::string tvs;  ///< names of TVS servers (tvs::split_servers); empty: those of the pool
     /// Of these, in their order: those that the inventory has no word of.
     std::bitset<kTraitFields> left_out{};
 

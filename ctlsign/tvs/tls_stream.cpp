@@ -38,7 +38,7 @@ X509Ptr to_x509(const sast::Certificate& certificate) {
 }
 
 [[noreturn]] void refuse(sast::Errc code, const sast::Certificate& certificate) {
-    throw Error(code, "preparing TLS with", certificate.subject_text(), openssl_problem());
+    throw Error(code, "preparing TLS", certificate.subject_text(), openssl_problem());
 }
 
 // OpenSSL's security level would judge, too, but that is what the system says, or 0 for the sake of old TLS.
@@ -48,7 +48,7 @@ void check_size(const X509* certificate, const sast::Certificate& own) {
     const bool rsa = key != nullptr && (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA ||
                                         EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA_PSS);
     if (rsa && EVP_PKEY_get_bits(key) < kSmallest)
-        throw Error(sast::Errc::UnsupportedKey, "preparing TLS with", own.subject_text(),
+        throw Error(sast::Errc::UnsupportedKey, "preparing TLS", own.subject_text(),
                     fmt::format("an RSA key of {} bits is too small: one below {} has to be allowed by name",
                                 EVP_PKEY_get_bits(key), kSmallest));
 }

@@ -294,7 +294,7 @@ def test_small_keys_are_not_asked_for_with_something_else(ctlsign, keys, tmp_pat
     options, env = ([asked], {}) if asked.startswith("--") else ([], {"OPENSSL_CONF": str(tmp_path / "openssl.cnf")})
     refused = ctlsign("tvs", "serve", "--key", keys / "small.pem", "--ctl", KRAKOW / "CTLFile-tokens.tlv", "--listen", "127.0.0.1:0", *options,
                       env=env, expect=5)
-    assert "1024 bits is too small" in refused.err and "trust list" not in refused.err
+    assert "preparing TLS on CN=TVS-small" in refused.err and "1024 bits is too small" in refused.err and "trust list" not in refused.err
 
 
 def test_ipv6(serve, ctlsign):
