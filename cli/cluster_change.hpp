@@ -36,7 +36,7 @@ struct Wording {
     std::string_view question, beginning, end;
 };
 
-/// To the letter, as the table of workflows has it.
+/// To the letter, as Unified CM says it.
 const Wording& wording_of(cluster::Operation operation);
 
 /// --dry-run is a rehearsal.

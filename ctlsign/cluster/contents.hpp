@@ -17,7 +17,7 @@ std::vector<sast::Certificate> publisher_sasts(const State& state);
 /// The publisher's CallManager or ITLRecovery, when it is stored.
 const StoredCertificate* find_publisher_certificate(const State& state, Store store);
 
-/// The records of a CTL by its way and mode (trust-list-format.md, "Two layouts"), from the certificates of
+/// The records of a CTL by its way and mode (docs/formats.md), from the certificates of
 /// today. SASTS are the publisher's of a tokenless CTL, or the tokens. What the stores miss is a refusal.
 std::variant<std::vector<RecordDraft>, Refusal> make_records(const State& state, Way way, Mode mode,
                                                              std::span<const sast::Certificate> sasts);

@@ -10,7 +10,7 @@
 namespace ctlsign::cluster {
 
 /// What the stores of a cluster let its TVS servers vouch for, each certificate once, and as what:
-/// tvs-protocol.md, "Which answers say SAST".
+/// docs/phones.md.
 std::vector<tvs::DatabaseEntry> tvs_database(const State& state);
 
 /// What the TVS servers of a cluster say of the signer of LIST while they serve SERVED (null: no CTL): every

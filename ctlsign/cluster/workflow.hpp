@@ -52,7 +52,7 @@ struct Planned {
     std::vector<Refusal> refusals;
     std::optional<Plan> plan;
 };
-/// Decides by the workflows W1 to W11 (cluster-workflows.md). Pure.
+/// Decides by the workflows W1 to W11 (docs/architecture.md). Pure.
 Planned plan(const State& state, const Request& request);
 
 /// What to know before the cluster goes from its release to ANOTHER, a line each (W18). The CTL stays as it

@@ -31,7 +31,7 @@ struct TvsServer {
 
 enum class Outcome { Accepts, Refuses, NotKnown };
 
-/// The rule that decided; phone-trust.md counts them as step() does.
+/// The rule that decided; docs/phones.md counts them as step() does.
 enum class Rule {
     AlreadyInstalled,     ///< the same octets
     FirstList,            ///< nothing is installed: taken on faith
@@ -90,7 +90,7 @@ Verdict decide(const TrustList& list, ListKind kind, const Device& device,
 Outcome outcome_of(Rule rule) noexcept;
 /// Best first; empty unless the phone refuses or its answer is not known.
 std::span<const Remedy> remedies(Rule rule) noexcept;
-/// Of the rules in phone-trust.md, 1 to 8; 4 for a refusal that no other names. 0 where none is needed.
+/// Of the rules in docs/phones.md, 1 to 8; 4 for a refusal that no other names. 0 where none is needed.
 unsigned step(Rule rule) noexcept;
 
 std::string_view to_text(Outcome outcome) noexcept;  ///< "accepts"

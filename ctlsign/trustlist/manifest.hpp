@@ -26,7 +26,7 @@ struct ManifestRecord {
     std::optional<Bytes> raw{};  ///< the whole record: nothing else is set
 };
 
-/// The recipe of a trust list, but for its signer. cli.md, "A manifest is TOML".
+/// The recipe of a trust list, but for its signer. docs/reference/files.md.
 struct Manifest {
     std::string filename{};
     Digest digest = Digest::Sha1;

@@ -10,7 +10,7 @@
 
 namespace ctlsign {
 
-/// LIST as `show ctl` of a Unified CM prints it (trust-list-format.md, "What show ctl prints"), the last line
+/// LIST as `show ctl` of a Unified CM prints it (docs/formats.md), the last line
 /// from VERDICT. MODIFIED is the file's modification time as text; without one its line is left out.
 std::string show(const TrustList& list, const Verdict& verdict, std::optional<std::string_view> modified);
 /// The same for a signed configuration file: checksums, header, and what is known of the payload.
