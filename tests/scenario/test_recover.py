@@ -189,6 +189,18 @@ def test_what_became_of_each_token_is_remembered(secured):
     assert states(secured) == {FIRST: "lost", SECOND: "PIN forgotten"}
 
 
+def test_what_became_of_tokens_replaced_together_is_remembered(cluster):
+    for name in ("A", "B", "C"):
+        cluster.create_token(name)
+    cluster.change("mixed-mode", *cluster.tokens("A", "B", "C"))
+    for name in ("A", "B"):
+        cluster.unplug(name)
+    cluster.create_token("D")
+    gone = ("--lost", "A", "--forgotten", "B")
+    cluster("recover", *gone, "--way", "replace-token", *pin(cluster, "C"), "--yes", *TIME)
+    assert states(cluster) == {"A": "lost", "B": "PIN forgotten", "C": "in use", "D": "in use"}
+
+
 def test_a_release_that_takes_no_tokens(secured):
     secured.import_own("ITLRecovery", "cucm-1051-a-pub", KRAKOW / "regenerated" / "cucm-1051-a-pub")
     secured("release", "14.0(1)SU3", "--yes")
