@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <thread>
 
 #include <ctlsign/cluster/database.hpp>
@@ -96,7 +97,8 @@ std::optional<std::string> Database::find_parameter(std::string_view name) const
 Writer::Writer(Database& database, std::string_view command, std::chrono::milliseconds patience)
     : database_(database) {
     // Beside the database: SQLite's own locks are lost when any descriptor of the database is closed.
-    const std::string path = database.path() + ".lock";
+    // Whatever links lead to the database, it has one lock.
+    const std::string path = std::filesystem::weakly_canonical(database.path()).string() + ".lock";
     lock_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (lock_ < 0)
         throw Error(std::error_code(errno, std::system_category()), "open", path, "check its permissions");

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include <ctlsign/cluster/audit.hpp>
@@ -43,6 +44,20 @@ TEST_F(DatabaseTest, OneAdministratorAtATime) {
         EXPECT_EQ(code_of([&] { Writer(again, "second", std::chrono::milliseconds(50)); }), Errc::InUse);
     }
     Writer(database_, "second", kNow);
+}
+
+TEST_F(DatabaseTest, OneClusterHasOneLockWhateverItsPath) {
+    namespace fs = std::filesystem;
+    const fs::path folder = fs::path(path_).parent_path();
+    fs::create_directory_symlink(folder, folder / "folder");
+    fs::create_symlink("cluster.db", folder / "file.db");
+    const Writer first(database_, "first", kNow);
+    for (const fs::path& path : {folder / "folder" / "cluster.db", folder / "file.db",
+                                 folder / "folder" / "file.db", folder / "." / "cluster.db"}) {
+        Database again = Database::open(path.string());
+        EXPECT_EQ(code_of([&] { Writer(again, "second", kNow); }), Errc::InUse) << path;
+        EXPECT_FALSE(fs::exists(folder / "file.db.lock"));
+    }
 }
 
 TEST_F(DatabaseTest, AnotherFileIsNoCluster) {
