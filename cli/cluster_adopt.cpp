@@ -6,6 +6,7 @@
 #include <cli/cluster_access.hpp>
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
+#include <ctlsign/cluster/backup.hpp>
 #include <ctlsign/cluster/operation.hpp>
 
 namespace ctlsign::cli {
@@ -32,6 +33,7 @@ ExitCode run(const Options& options) {
                             nodes.front().node.name, node.node.name));
     }
     confirm("Take the CTL that the nodes serve for the cluster's own? (y/n):", options.answer);
+    cluster::backup_before_change(administration.database);
     adopt(administration.writer, *nodes.front().octets);
     const cluster::State state = administration.database.load();
     if (options.format == Format::AsJson)

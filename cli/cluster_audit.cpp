@@ -40,7 +40,7 @@ ExitCode verify(const cluster::Database& database, const Options& options) {
 }
 
 ExitCode run(const Options& options) {
-    const cluster::Database database = cluster::Database::open(options.cluster.path);
+    const cluster::Database database = cluster::Database::open_to_read(options.cluster.path);
     if (options.verify || options.head) return verify(database, options);
     read_audit(database, [](const std::string& line) { print(line + '\n'); });
     return ExitCode::Done;

@@ -61,7 +61,17 @@ ExitCode restore(const Options& options) {
     const auto restore_keys = [&] {
         if (!options.key_folder.empty()) backup.restore_keys(options.key_folder, ask_passphrase(options));
     };
-    if (std::filesystem::exists(options.cluster.path)) {
+    const std::string& path = options.cluster.path;
+    if (!std::filesystem::exists(path)) {
+        restore_keys();
+        backup.restore_as(path);
+    } else if (const auto damage = cluster::find_damage(path)) {
+        print_note(*damage);
+        confirm(fmt::format("Put {} aside, and begin with the backup of {}? (y/n):", path, backup.name()),
+                options.answer);
+        restore_keys();
+        print_note(fmt::format("what was there is kept as {}", backup.restore_instead(path)));
+    } else {
         Administration administration(options.cluster, "cluster restore");
         confirm(fmt::format("Replace what is known of {} by the backup of {}? (y/n):",
                             administration.database.load().name, backup.name()),
@@ -69,9 +79,6 @@ ExitCode restore(const Options& options) {
         restore_keys();
         cluster::backup_before_change(administration.database);
         backup.restore_into(administration.writer);
-    } else {
-        restore_keys();
-        backup.restore_as(options.cluster.path);
     }
     report(options, backup.name());
     print_note("the nodes serve what they served before: compare with ctlsign cluster status");

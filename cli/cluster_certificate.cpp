@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <vector>
 
 #include <cli/cluster.hpp>
 #include <cli/cluster_access.hpp>
@@ -11,6 +12,7 @@
 #include <cli/terminal.hpp>
 #include <cli/token_report.hpp>
 #include <ctlsign/cluster/audit.hpp>
+#include <ctlsign/cluster/backup.hpp>
 #include <ctlsign/cluster/stores.hpp>
 #include <pkcs11/uri.hpp>
 
@@ -78,11 +80,13 @@ ExitCode import(const Options& options) {
     if (is_own(store)) {
         const cluster::Node& node = owner(before, store, certificate, options.node);
         const cluster::StoredCertificate* known = before.find_own(store, node);
-        if (known == nullptr || known->certificate != certificate) {
-            const auto refusals = check_anchors(before, store, node);
-            require_allowed(refusals, options.force);
-            append_forced(administration.writer, "certificate import", refusals);
-        }
+        // A first one is no change: the server has had it all along.
+        std::vector<cluster::Refusal> refusals;
+        if (known != nullptr && known->certificate != certificate)
+            refusals = check_anchors(before, store, node);
+        require_allowed(refusals, options.force);
+        if (known != nullptr) cluster::backup_before_change(administration.database);
+        append_forced(administration.writer, "certificate import", refusals);
         put_own_certificate(administration.writer, store, node, certificate, key_place(options.key));
     } else {
         if (!options.node.empty() || !options.key.empty())
@@ -101,7 +105,7 @@ ExitCode import(const Options& options) {
 ExitCode list(const Options& options) {
     std::optional<cluster::Store> store;
     if (!options.store.empty()) store = get_store(options.store);
-    const cluster::State state = cluster::Database::open(options.cluster.path).load();
+    const cluster::State state = cluster::Database::open_to_read(options.cluster.path).load();
     Json json = Json::array();
     std::string text;
     for (const auto& stored : state.certificates) {
@@ -148,6 +152,7 @@ ExitCode remove(const Options& options) {
             std::nullopt});
     confirm(fmt::format("Delete {} from {}? (y/n):", stored.certificate.subject_text(), to_text(store)),
             options.answer);
+    cluster::backup_before_change(administration.database);
     delete_certificate(administration.writer, stored);
     if (options.format == Format::AsJson) print_json(to_json(state, stored));
     return ExitCode::Done;

@@ -34,6 +34,7 @@ void complete(cluster::Request& request, const ChangeOptions& options) {
         if (!request.digest) throw UsageError("--digest is sha1, sha256 or sha512");
     }
     request.time = choose_timestamp(options.timestamp, std::nullopt);
+    request.now = now().time_since_epoch().count();
 }
 
 // A first CTL has the digest that every phone can check.

@@ -32,7 +32,7 @@ class Check {
   public:
     explicit Check(const ChangeOptions& options)
         : options_(options),
-          database_(cluster::Database::open(options.cluster.path)),
+          database_(cluster::Database::open_to_read(options.cluster.path)),
           state_(database_.load()) {}
 
     std::vector<Row> run() {
@@ -64,6 +64,7 @@ class Check {
                                                                             : cluster::Operation::MixedMode;
         request_.way = options_.way;
         request_.time = choose_timestamp(options_.timestamp, std::nullopt);
+        request_.now = now().time_since_epoch().count();
         for (const std::string& text : options_.signers.tokens)
             tokens_.push_back(find_given_token(text, options_.signers.token));
         if (tokens_.empty() && !options_.way && has_ctl && state_.ctl()->way == cluster::Way::Tokens)

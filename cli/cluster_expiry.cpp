@@ -5,18 +5,15 @@
 
 #include <cli/cluster.hpp>
 #include <cli/cluster_access.hpp>
+#include <cli/expiry_report.hpp>
 #include <cli/input.hpp>
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
 #include <cli/token_report.hpp>
-#include <ctlsign/cluster/expiry.hpp>
 
 namespace ctlsign::cli {
 
 namespace {
-
-constexpr std::string_view kAlarm =
-    "Alarm to indicate that Certificate has Expired or Expires in less than seven days";
 
 struct Options {
     ClusterOptions cluster;
@@ -25,36 +22,31 @@ struct Options {
     Format format = Format::AsText;
 };
 
-std::string to_line(const cluster::Expiry& expiry) {
-    const std::string when = expiry.days < 0 ? fmt::format("expired {} days ago", -expiry.days)
-                                             : fmt::format("expires in {} days", expiry.days);
-    return fmt::format("{} {}: {}, {} on {}; then {}\n",
-                       expiry.urgency == cluster::Urgency::Alarm ? kAlarm : to_text(expiry.urgency),
-                       expiry.where, expiry.certificate.subject_text(), when,
-                       date_text(expiry.certificate.not_after()), expiry.breaks);
-}
+// What is renewed at once would leave phones nothing to check the next list with.
+constexpr std::string_view kOrder =
+    "one certificate at a time, one server after the other: make the new one, run ctlsign cluster update in "
+    "mixed mode, restart the services, reset the phones, run ctlsign cluster restarted, then go on to the "
+    "next";
 
 ExitCode run(const Options& options) {
     const std::int64_t time = choose_timestamp(options.time, std::nullopt);
-    const cluster::State state = cluster::Database::open(options.cluster.path).load();
+    const cluster::State state = cluster::Database::open_to_read(options.cluster.path).load();
     Json json{{"time", date_text(time)}, {"certificates", Json::array()}};
     std::string text;
+    bool renewals = false;
     auto worst = cluster::Urgency::Fine;
     for (const cluster::Expiry& expiry : list_expiries(state, time)) {
         worst = std::max(worst, expiry.urgency);
         if (expiry.urgency == cluster::Urgency::Fine && !options.all) continue;
-        Json row{{"where", expiry.where},
-                 {"subject", expiry.certificate.subject_text()},
-                 {"serial", to_hex(expiry.certificate.serial())},
-                 {"not-after", date_text(expiry.certificate.not_after())},
-                 {"days", expiry.days},
-                 {"urgency", to_text(expiry.urgency)},
-                 {"breaks", expiry.breaks}};
-        if (expiry.urgency == cluster::Urgency::Alarm) row["text"] = kAlarm;
-        json["certificates"].push_back(std::move(row));
-        text += to_line(expiry);
+        json["certificates"].push_back(expiry_json(expiry));
+        text += expiry_line(expiry);
+        renewals = renewals || !expiry.renewal.empty();
     }
     json["urgency"] = to_text(worst);
+    if (renewals) {
+        json["order"] = kOrder;
+        text += fmt::format("{}\n", kOrder);
+    }
     options.format == Format::AsJson ? print_json(json) : print(text);
     return worst == cluster::Urgency::Fine ? ExitCode::Done : ExitCode::No;
 }

@@ -32,7 +32,7 @@ ExitCode store(const cluster::Database& database, const Options& options) {
 }
 
 ExitCode run(const Options& options) {
-    const cluster::Database database = cluster::Database::open(options.cluster.path);
+    const cluster::Database database = cluster::Database::open_to_read(options.cluster.path);
     if (options.number) return store(database, options);
     Json json = Json::array();
     std::string text;
@@ -48,12 +48,14 @@ ExitCode run(const Options& options) {
             row["md5"] = entry.md5;
             row["sha1"] = entry.sha1;
         }
+        if (entry.withdrawn) row["withdrawn"] = true;
         json.push_back(std::move(row));
-        text += fmt::format(
-            "{} {} {}, {} mode: {}\n", entry.id, format_utc(entry.time), entry.operation, to_text(entry.mode),
-            entry.length == 0
-                ? "no CTL"
-                : fmt::format("{} octets, {}(SHA1), signed by {}", entry.length, entry.sha1, entry.signer));
+        text += fmt::format("{} {} {}, {} mode: {}{}\n", entry.id, format_utc(entry.time), entry.operation,
+                            to_text(entry.mode),
+                            entry.length == 0 ? "no CTL"
+                                              : fmt::format("{} octets, {}(SHA1), signed by {}", entry.length,
+                                                            entry.sha1, entry.signer),
+                            entry.withdrawn ? "; a backup from before it was restored" : "");
     }
     options.format == Format::AsJson ? print_json({{"publications", std::move(json)}}) : print(text);
     return ExitCode::Done;

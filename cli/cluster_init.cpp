@@ -6,7 +6,6 @@
 #include <cli/cluster_access.hpp>
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
-#include <ctlsign/cluster/audit.hpp>
 
 namespace ctlsign::cli {
 
@@ -22,9 +21,7 @@ ExitCode run(const Options& options) {
     const auto release = cluster::Release::parse(options.release);
     if (!release)
         throw UsageError(fmt::format("--release {}: give one like 10.5(2) or 14SU3", options.release));
-    cluster::Database database = cluster::Database::create(options.cluster.path, options.name, *release);
-    cluster::Writer writer(database, "cluster init", std::chrono::seconds(0));
-    cluster::append_audit(writer, "cluster-made", {{"cluster", options.name}, {"release", release->text()}});
+    cluster::Database::create(options.cluster.path, options.name, *release);
     if (options.format == Format::AsJson)
         print_json({{"cluster", options.name}, {"release", release->text()}, {"file", options.cluster.path}});
     else

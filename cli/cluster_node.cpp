@@ -8,6 +8,7 @@
 #include <cli/cluster_access.hpp>
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
+#include <ctlsign/cluster/backup.hpp>
 #include <ctlsign/cluster/nodes.hpp>
 #include <ctlsign/cluster/ssh_session.hpp>
 #include <ctlsign/cluster/target.hpp>
@@ -92,13 +93,14 @@ ExitCode remove(const Options& options) {
     const cluster::State state = database.load();
     const cluster::Node& node = get_node(state, options.name);
     confirm(fmt::format("Forget {} and its certificates? (y/n):", node.name), options.answer);
+    cluster::backup_before_change(database);
     cluster::remove_node(writer, node);
     if (options.format == Format::AsJson) print_json(to_json(node));
     return ExitCode::Done;
 }
 
 ExitCode list(const Options& options) {
-    const cluster::State state = cluster::Database::open(options.cluster.path).load();
+    const cluster::State state = cluster::Database::open_to_read(options.cluster.path).load();
     Json json = Json::array();
     std::string text;
     for (const cluster::Node& node : state.nodes) {

@@ -294,7 +294,7 @@ ExitCode run(const Options& options) {
     // What was ended in the middle is ended before a way is chosen.
     if (!options.way.empty())
         Administration(options.change.cluster, "cluster recover", purpose_of(options.change));
-    const auto database = cluster::Database::open(options.change.cluster.path);
+    const auto database = cluster::Database::open_to_read(options.change.cluster.path);
     const cluster::State state = database.load();
     const Found found = look(state, options);
     const cluster::Assessment assessment = assess(state, found.facts);

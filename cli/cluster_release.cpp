@@ -6,6 +6,7 @@
 #include <cli/cluster_access.hpp>
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
+#include <ctlsign/cluster/backup.hpp>
 #include <ctlsign/cluster/nodes.hpp>
 #include <ctlsign/cluster/workflow.hpp>
 
@@ -28,6 +29,7 @@ ExitCode run(const Options& options) {
     const auto notes = plan_release(state, *release);
     for (const std::string& note : notes) print_warning(note);
     if (!notes.empty()) confirm(fmt::format("Go to release {}? (y/n):", release->text()), options.answer);
+    cluster::backup_before_change(administration.database);
     set_release(administration.writer, *release);
     if (options.format == Format::AsJson)
         print_json({{"release", release->text()}, {"before", state.release.text()}, {"notes", notes}});

@@ -5,6 +5,7 @@
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
 #include <ctlsign/cluster/audit.hpp>
+#include <ctlsign/cluster/backup.hpp>
 #include <ctlsign/cluster/nodes.hpp>
 
 namespace ctlsign::cli {
@@ -28,6 +29,7 @@ ExitCode run(const Options& options) {
             refusals.push_back(std::move(*refusal));
     }
     require_allowed(refusals, options.force);
+    cluster::backup_before_change(administration.database);
     append_forced(administration.writer, "rollback-parameter", refusals);
     set_rollback(administration.writer, options.value);
     if (options.format == Format::AsJson) print_json({{"rollback-parameter", options.value}});

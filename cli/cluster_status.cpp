@@ -5,6 +5,7 @@
 #include <cli/cluster.hpp>
 #include <cli/cluster_access.hpp>
 #include <cli/cluster_nodes.hpp>
+#include <cli/expiry_report.hpp>
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
 #include <ctlsign/cluster/operation.hpp>
@@ -35,7 +36,7 @@ Json ctl_json(const cluster::Publication& published, const TrustList& list) {
 }
 
 ExitCode run(const Options& options) {
-    const cluster::Database database = cluster::Database::open(options.cluster.path);
+    const cluster::Database database = cluster::Database::open_to_read(options.cluster.path);
     const cluster::State state = database.load();
     Json json{{"cluster", state.name},
               {"release", state.release.text()},
@@ -85,6 +86,12 @@ ExitCode run(const Options& options) {
             fmt::format("restart {} on {} ({})\n", to_text(restart.service), restart.node, restart.reason);
     }
     if (!restarts.empty()) text += "then reset all phones, and run ctlsign cluster restarted\n";
+    Json& expiries = json["expires"] = Json::array();
+    for (const cluster::Expiry& expiry : list_expiries(state, now().time_since_epoch().count())) {
+        if (expiry.urgency == cluster::Urgency::Fine) continue;
+        expiries.push_back(expiry_json(expiry));
+        text += expiry_line(expiry);
+    }
     options.format == Format::AsJson ? print_json(json) : print(text);
     return agree ? ExitCode::Done : ExitCode::No;
 }

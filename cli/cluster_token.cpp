@@ -29,7 +29,7 @@ ExitCode change(const Options& options) {
     cluster::Request request;
     request.operation = cluster::Operation::ChangeTokens;
     request.dropped_because = options.because;
-    const cluster::State state = cluster::Database::open(options.change.cluster.path).load();
+    const cluster::State state = cluster::Database::open_to_read(options.change.cluster.path).load();
     for (const std::string& name : options.dropped)
         request.dropped.push_back(get_known(state, name).certificate);
     std::vector<GivenToken> at_hand;
@@ -42,7 +42,7 @@ ExitCode change(const Options& options) {
 }
 
 ExitCode list(const Options& options) {
-    const cluster::State state = cluster::Database::open(options.change.cluster.path).load();
+    const cluster::State state = cluster::Database::open_to_read(options.change.cluster.path).load();
     std::vector<sast::Certificate> in_ctl;
     if (state.ctl() != nullptr)
         in_ctl = cluster::token_certificates(decode_list(ByteView(state.ctl()->octets)));

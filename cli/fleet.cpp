@@ -81,7 +81,7 @@ std::optional<Fleet> find_fleet(const FleetOptions& options, const cluster::Data
 
 std::optional<cluster::Database> find_cluster(const std::string& option) {
     if (option.empty() && !std::filesystem::exists(kCluster)) return std::nullopt;
-    return cluster::Database::open(option.empty() ? kCluster : option);
+    return cluster::Database::open_to_read(option.empty() ? kCluster : option);
 }
 
 }  // namespace ctlsign::cli

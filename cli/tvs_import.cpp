@@ -22,7 +22,7 @@ tvs::Database load(const Options& options) {
     if (options.file.empty() == options.cluster.empty())
         throw UsageError("give a FILE, or --cluster: one of them");
     if (!options.file.empty()) return tvs::Database::load(options.file);
-    return {cluster::tvs_database(cluster::Database::open(options.cluster).load()), {}};
+    return {cluster::tvs_database(cluster::Database::open_to_read(options.cluster).load()), {}};
 }
 
 ExitCode run(const Options& options) {

@@ -32,7 +32,9 @@ constexpr std::string_view kMark = "ctlsign cluster backup 1\n";
 constexpr std::size_t kHashSize = 32;
 constexpr std::size_t kKept = 20;
 // All that a backup brings back; the audit goes on. Those that others refer to come first.
-constexpr std::array kTables{"processconfig", "node", "certificate", "token", "publication", "restart"};
+constexpr std::string_view kPublications = "publication";
+constexpr std::array<std::string_view, 6> kTables{"processconfig", "node",        "certificate",
+                                                  "token",         kPublications, "restart"};
 
 // Octets of a private key.
 struct Secret {
@@ -113,6 +115,18 @@ std::string backup_before_change(const Database& database) {
     return path.string();
 }
 
+std::optional<std::string> find_damage(const std::string& path) {
+    try {
+        const Database database = Database::open(path);
+        database.load();
+        if (database.is_whole()) return std::nullopt;
+    } catch (const Error& error) {
+        if (error.code() != Errc::Malformed && error.code() != sast::Errc::MalformedCertificate) throw;
+        return error.what();
+    }
+    return fmt::format("SQLite finds {} damaged", path);
+}
+
 Backup Backup::load(const std::string& path) {
     Backup backup;
     backup.path_ = path;
@@ -126,8 +140,7 @@ Backup Backup::load(const std::string& path) {
     backup.image_.assign(image.begin(), image.end());
     // Whether it opens and is whole, brought to the schema of this program.
     const Database database = Database::open_image(image, path);
-    sqlite::Statement check = database.connection().query("PRAGMA integrity_check");
-    if (!check.step() || check.text(0) != "ok") damaged(path, "its database is damaged: take another backup");
+    if (!database.is_whole()) damaged(path, "its database is damaged: take another backup");
     backup.name_ = database.load().name;
     return backup;
 }
@@ -163,14 +176,37 @@ void Backup::restore_keys(const std::string& folder, const pkcs11::Pin& passphra
     image_ = copy.connection().image();
 }
 
-void Backup::restore_as(const std::string& path) const {
-    if (fs::exists(path))
-        throw Error(std::make_error_code(std::errc::file_exists), "restoring", path, "choose another file");
+Database Backup::make_copy(const std::string& path) const {
     Database copy = Database::open_image(image_, path);
     copy.connection().execute("DROP TABLE IF EXISTS sealed_key; VACUUM");
-    Writer writer(copy, "cluster restore", std::chrono::milliseconds(0));
+    return copy;
+}
+
+void Backup::store_as(Writer& writer, const std::string& path) const {
     append_audit(writer, "restored", {{"backup", path_}});
-    store_file(path, copy.connection().image(), Readers::OwnerAlone);
+    store_database(path, writer.connection().image());
+}
+
+void Backup::restore_as(const std::string& path) const {
+    Database copy = make_copy(path);
+    Writer writer(copy, "cluster restore", std::chrono::milliseconds(0));
+    if (fs::exists(path))
+        throw Error(std::make_error_code(std::errc::file_exists), "restoring", path, "choose another file");
+    store_as(writer, path);
+}
+
+std::string Backup::restore_instead(const std::string& path) const {
+    const std::string file = fs::canonical(path).string();
+    Database copy = make_copy(file);
+    Writer writer(copy, "cluster restore", std::chrono::milliseconds(0));
+    const std::string kept = fmt::format("{}.damaged-{}", file, now_text());
+    // Its log first: one that stays would be taken for the new file's.
+    for (const std::string_view suffix : {"-wal", "-shm", "-journal", ""}) {
+        const std::string from = file + std::string(suffix);
+        if (fs::exists(from)) fs::rename(from, kept + std::string(suffix));
+    }
+    store_as(writer, file);
+    return kept;
 }
 
 void Backup::restore_into(Writer& writer) const {
@@ -179,9 +215,16 @@ void Backup::restore_into(Writer& writer) const {
     connection.attach("backup", today);
     try {
         sqlite::Transaction transaction(connection);
+        const bool same_cluster = writer.database().find_parameter("ClusterName") == name_;
         for (auto table = kTables.rbegin(); table != kTables.rend(); ++table)
-            connection.run(fmt::format("DELETE FROM main.{}", *table));
-        for (const char* table : kTables)
+            if (*table != kPublications) connection.run(fmt::format("DELETE FROM main.{}", *table));
+        // What was published since is still on phones: it stays known, but is no longer the cluster's last.
+        connection.run(
+            "DELETE FROM main.publication WHERE NOT ? OR id <= (SELECT coalesce(max(id), 0) FROM "
+            "backup.publication)",
+            {std::int64_t{same_cluster}});
+        connection.run("UPDATE main.publication SET withdrawn=1");
+        for (const std::string_view table : kTables)
             connection.run(fmt::format("INSERT INTO main.{0} SELECT * FROM backup.{0}", table));
         append_audit(writer, "restored", {{"backup", path_}});
         transaction.commit();

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <functional>
+#include <optional>
 #include <string>
 
 #include <ctlsign/cluster/database.hpp>
@@ -18,6 +18,10 @@ void backup_with_keys(const Database& database, const std::string& path, const p
 /// last twenty. Gives the path.
 std::string backup_before_change(const Database& database);
 
+/// Why the cluster's file at PATH cannot be read; nothing when it can. Throws the system's code when it
+/// cannot be opened.
+std::optional<std::string> find_damage(const std::string& path);
+
 /// A backup that was read and found whole.
 class Backup {
   public:
@@ -31,11 +35,16 @@ class Backup {
     void restore_keys(const std::string& folder, const pkcs11::Pin& passphrase);
     /// Into a file that is not there yet: whole or not at all.
     void restore_as(const std::string& path) const;
+    /// In place of a file that cannot be read, which is kept beside it ("cluster.db.damaged-TIME"). Gives the
+    /// path of what is kept.
+    std::string restore_instead(const std::string& path) const;
     /// Over what a cluster knows now, all at once. Its audit goes on.
     void restore_into(Writer& writer) const;
 
   private:
     Backup() = default;
+    Database make_copy(const std::string& path) const;
+    void store_as(Writer& writer, const std::string& path) const;
     Bytes image_;
     std::string path_, name_;
 };

@@ -8,10 +8,13 @@
 #include <filesystem>
 #include <thread>
 
+#include <ctlsign/cluster/audit.hpp>
 #include <ctlsign/cluster/database.hpp>
 #include <ctlsign/cluster/schema.hpp>
 #include <ctlsign/error.hpp>
 #include <ctlsign/files/sqlite.hpp>
+#include <ctlsign/files/store.hpp>
+#include <ctlsign/limits.hpp>
 
 namespace ctlsign::cluster {
 
@@ -29,6 +32,15 @@ void migrate(sqlite::Connection& connection, std::int64_t version) {
     transaction.commit();
 }
 
+// Why the file at PATH, or what SQLite keeps beside it, cannot be written; 0 when it can, or is not there.
+int find_write_error(const std::string& path) {
+    if (::access(path.c_str(), F_OK) != 0) return 0;
+    const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+    for (const std::string& place : {path, folder.empty() ? std::string(".") : folder.string()})
+        if (::access(place.c_str(), W_OK) != 0) return errno;
+    return 0;
+}
+
 void prepare(sqlite::Connection& connection) {
     // Each commit is on the disk before it returns: a node is switched only when the journal says so.
     connection.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON");
@@ -36,39 +48,61 @@ void prepare(sqlite::Connection& connection) {
 
 }  // namespace
 
+void store_database(const std::string& path, ByteView image) {
+    // A log of another file would be taken for its own.
+    for (const std::string_view suffix : sqlite::kBeside) remove_file(path + std::string(suffix));
+    store_file(path, image, Readers::OwnerAlone);
+}
+
 Database::Database(std::string path, std::unique_ptr<sqlite::Connection> connection)
     : path_(std::move(path)), connection_(std::move(connection)) {}
 Database::Database(Database&&) noexcept = default;
 Database::~Database() = default;
 
 Database Database::create(const std::string& path, std::string_view name, const Release& release) {
-    // For its owner alone; what SQLite and Writer put beside it has its mode.
-    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
-    if (file < 0) {
-        const int error = errno;
-        throw Error(std::error_code(error, std::system_category()), "cluster init", path,
-                    error == EEXIST ? "a cluster is made once: choose another file with --cluster"
-                                    : "choose a folder that can be written");
-    }
-    ::close(file);
-    auto connection = std::make_unique<sqlite::Connection>(path, sqlite::Connection::Access::Open, kAdvice);
-    prepare(*connection);
-    sqlite::Transaction transaction(*connection);
-    migrate(*connection, 0);
+    Database made(path,
+                  std::make_unique<sqlite::Connection>(":memory:", sqlite::Connection::Access::Create, ""));
+    migrate(*made.connection_, 0);
+    Writer writer(made, "cluster init", std::chrono::milliseconds(0));
+    // An empty file is what a process that was killed may have left: nothing is lost with it.
+    std::error_code none;
+    if (std::filesystem::exists(path) && (std::filesystem::file_size(path, none) != 0 || none))
+        throw Error(std::make_error_code(std::errc::file_exists), "cluster init", path,
+                    "a cluster is made once: choose another file with --cluster");
     const auto set = [&](std::string_view parameter, std::string_view value) {
-        connection->run("INSERT INTO processconfig VALUES(?, ?)", {parameter, value});
+        made.connection_->run("INSERT INTO processconfig VALUES(?, ?)", {parameter, value});
     };
     set("ClusterSecurityMode", "0");
     set("ClusterName", name);
     set("Release", release.text());
     set("RollbackToPre8", "False");
-    transaction.commit();
-    return Database(path, std::move(connection));
+    append_audit(writer, "cluster-made", {{"cluster", std::string(name)}, {"release", release.text()}});
+    remove_file(path);
+    store_database(path, made.connection_->image());
+    return open(path);
 }
 
 Database Database::open(const std::string& path) {
+    if (const int error = find_write_error(path))
+        throw Error(std::error_code(error, std::system_category()), "open", path,
+                    "the cluster's file and its folder must be ones that can be written");
     return brought_up(path,
                       std::make_unique<sqlite::Connection>(path, sqlite::Connection::Access::Open, kAdvice));
+}
+
+Database Database::open_to_read(const std::string& path) {
+    if (find_write_error(path) == 0) return open(path);
+    try {
+        sqlite::Connection connection(path, sqlite::Connection::Access::Read, kAdvice);
+        connection.integer("PRAGMA user_version");
+        return open_image(connection.image(), path);
+    } catch (const Error&) {
+        // SQLite wants to write even to read, for the sake of others. Where no log is left there are none.
+        std::error_code none;
+        const auto log = std::filesystem::file_size(path + std::string(sqlite::kBeside.front()), none);
+        if (!none && log != 0) throw;
+    }
+    return open_image(load_file(path, limits::kBackup).bytes, path);
 }
 
 Database Database::open_image(ByteView image, const std::string& path) {
@@ -87,6 +121,11 @@ Database Database::brought_up(std::string path, std::unique_ptr<sqlite::Connecti
     return Database(std::move(path), std::move(connection));
 }
 
+bool Database::is_whole() const {
+    sqlite::Statement check = connection_->query("PRAGMA integrity_check");
+    return check.step() && check.text(0) == "ok";
+}
+
 std::optional<std::string> Database::find_parameter(std::string_view name) const {
     sqlite::Statement row =
         connection_->query("SELECT paramvalue FROM processconfig WHERE paramname=?", {name});
@@ -101,7 +140,8 @@ Writer::Writer(Database& database, std::string_view command, std::chrono::millis
     const std::string path = std::filesystem::weakly_canonical(database.path()).string() + ".lock";
     lock_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (lock_ < 0)
-        throw Error(std::error_code(errno, std::system_category()), "open", path, "check its permissions");
+        throw Error(std::error_code(errno, std::system_category()), "open", path,
+                    "the cluster's file needs a folder that can be written");
     // Whoever may change the database may wait for it. Only the lock's owner can say so.
     struct stat status {};
     if (::stat(database.path().c_str(), &status) == 0) (void)::fchmod(lock_, status.st_mode & 0666U);

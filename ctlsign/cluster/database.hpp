@@ -18,16 +18,20 @@ namespace ctlsign::cluster {
 /// Everything about one cluster, in one SQLite file. Readers are never in each other's way.
 class Database {
   public:
-    /// A new file. Throws EEXIST when there is one at PATH.
+    /// A new file, whole or not at all. Throws EEXIST when there is one at PATH that is not empty.
     static Database create(const std::string& path, std::string_view name, const Release& release);
     /// Throws the system's code, or Errc::Malformed: no cluster's file, damaged, or of a later program.
     static Database open(const std::string& path);
+    /// To look at it alone: what cannot be written is copied into memory.
+    static Database open_to_read(const std::string& path);
     /// A copy in memory of the file whose octets IMAGE is. PATH stands for it in messages. Throws as open().
     static Database open_image(ByteView image, const std::string& path);
     Database(Database&&) noexcept;
     ~Database();
 
     State load() const;
+    /// Whether SQLite finds no damage in it.
+    bool is_whole() const;
     /// A row of processconfig.
     std::optional<std::string> find_parameter(std::string_view name) const;
 
@@ -40,6 +44,10 @@ class Database {
     std::string path_;
     std::unique_ptr<sqlite::Connection> connection_;
 };
+
+/// Makes IMAGE the cluster's file at PATH, for its owner alone, whole or not at all: for this folder's
+/// sources.
+void store_database(const std::string& path, ByteView image);
 
 /// The right to change a cluster. One administrator has it at a time, over the whole of a command; it goes
 /// with the process.

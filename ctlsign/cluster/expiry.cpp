@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include <ctlsign/cluster/expiry.hpp>
@@ -31,7 +33,7 @@ std::string_view breaks_without(Store store) noexcept {
 
 Expiry make(std::string where, const sast::Certificate& certificate, std::int64_t now,
             std::string_view breaks) {
-    Expiry expiry{std::move(where), certificate, 0, Urgency::Fine, breaks};
+    Expiry expiry{std::move(where), certificate, 0, Urgency::Fine, breaks, {}, {}};
     const std::int64_t left = certificate.not_after() - now;
     expiry.days = left >= 0 ? left / kDay : -((-left + kDay - 1) / kDay);
     if (left < kWarning * kDay) expiry.urgency = Urgency::Warning;
@@ -61,6 +63,11 @@ std::vector<Expiry> list_expiries(const State& state, std::int64_t now) {
             std::ranges::find_if(state.nodes, [&](const Node& each) { return stored.node == each.id; });
         if (node != state.nodes.end()) where += " of " + node->name;
         expiries.push_back(make(std::move(where), stored.certificate, now, breaks_without(stored.store)));
+        if (node == state.nodes.end()) continue;
+        expiries.back().renewal = fmt::format("ctlsign cluster certificate regenerate --store {} --node {}",
+                                              to_text(stored.store), node->name);
+        const auto services = services_of(stored.store);
+        expiries.back().restarts.assign(services.begin(), services.end());
     }
     for (const KnownToken& token : state.tokens) {
         if (token.state == TokenState::InUse)

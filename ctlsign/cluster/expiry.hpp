@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include <ctlsign/cluster/services.hpp>
 #include <ctlsign/cluster/state.hpp>
 
 namespace ctlsign::cluster {
@@ -23,6 +24,10 @@ struct Expiry {
     std::int64_t days = 0;  ///< whole days that are left; negative when it has expired
     Urgency urgency = Urgency::Fine;
     std::string_view breaks;  ///< what no longer works then
+    /// What an administrator does about a server's own: the command that makes a new one, then what to
+    /// restart.
+    std::string renewal;
+    std::vector<Service> restarts;
 };
 /// Every certificate of the stores and every token in use, the one that expires first before the others. NOW
 /// is in Unix seconds.

@@ -17,6 +17,7 @@ struct HistoryEntry {
     Mode mode = Mode::NonSecure;
     std::string signer, md5, sha1;
     std::int64_t length = 0;  ///< octets; 0 for a deletion
+    bool withdrawn = false;   ///< a backup from before it was restored
 };
 /// In their order.
 std::vector<HistoryEntry> list_publications(const Database& database);

@@ -22,7 +22,7 @@ std::vector<Node> load_nodes(sqlite::Connection& connection) {
 std::vector<StoredCertificate> load_certificates(sqlite::Connection& connection) {
     std::vector<StoredCertificate> certificates;
     sqlite::Statement row =
-        connection.query("SELECT id, store, node, der, key, known_since FROM certificate ORDER BY id");
+        connection.query("SELECT id, store, node, der, key, unsettled FROM certificate ORDER BY id");
     while (row.step()) {
         StoredCertificate stored;
         stored.id = row.integer(0);
@@ -30,7 +30,7 @@ std::vector<StoredCertificate> load_certificates(sqlite::Connection& connection)
         if (row.integer(2) != 0) stored.node = row.integer(2);
         stored.certificate = sast::Certificate::decode(row.blob(3));
         stored.key = row.find_text(4);
-        stored.known_since = row.integer(5);
+        stored.unsettled = row.integer(5) != 0;
         certificates.push_back(std::move(stored));
     }
     return certificates;
@@ -63,9 +63,9 @@ State Database::load() const {
         state.certificates = load_certificates(*connection_);
         state.tokens = load_tokens(*connection_);
         sqlite::Statement row = connection_->query(
-            "SELECT id, time, operation, way, mode, octets, id < (SELECT max(id) FROM publication) FROM "
-            "publication "
-            "WHERE octets IS NOT NULL ORDER BY id DESC LIMIT 1");
+            "SELECT id, time, operation, way, mode, octets, id < (SELECT max(id) FROM publication "
+            "WHERE withdrawn=0) FROM publication WHERE octets IS NOT NULL AND withdrawn=0 ORDER BY id DESC "
+            "LIMIT 1");
         if (row.step()) {
             state.last = Publication{row.integer(0),
                                      row.integer(1),

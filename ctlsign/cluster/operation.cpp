@@ -8,6 +8,7 @@
 #include <ctlsign/cluster/operation.hpp>
 #include <ctlsign/cluster/publish.hpp>
 #include <ctlsign/cluster/services.hpp>
+#include <ctlsign/cluster/stores.hpp>
 #include <ctlsign/error.hpp>
 #include <ctlsign/files/sqlite.hpp>
 #include <ctlsign/trustlist/decode.hpp>
@@ -75,6 +76,7 @@ std::int64_t record(Writer& writer, const JournalEntry& entry) {
     const std::int64_t publication = connection.last_id();
     writer.set_parameter("ClusterSecurityMode", entry.mode == Mode::Mixed ? "1" : "0");
     store_tokens(connection, entry.tokens);
+    if (entry.octets) settle_certificates(writer);
     return publication;
 }
 

@@ -63,9 +63,9 @@ std::vector<Refusal> check_nodes(const State& state, const std::vector<ReachedNo
         if (!node.octets || same(node.octets, published)) continue;
         refusals.push_back(
             {ClusterRule::NodesAgree,
-             fmt::format("{} serves a CTL (SHA1 {}) that was not published from here: see ctlsign "
-                         "cluster status",
-                         node.node.name, checksums(*node.octets).sha1),
+             fmt::format(
+                 "{} serves a CTL (SHA1 {}) that is not the one published last: see ctlsign cluster status",
+                 node.node.name, checksums(*node.octets).sha1),
              "it is replaced, and phones that hold it may refuse the new one"});
     }
     return refusals;

@@ -67,6 +67,11 @@ X509Ptr make_template(EVP_PKEY* key, const NewCertificate::Terms& terms) {
     return certificate;
 }
 
+// What phones may check the next list with.
+bool is_anchor(Store store) {
+    return store == Store::CallManager || store == Store::Tvs || store == Store::ItlRecovery;
+}
+
 bool stands_in_ctl(const State& state, Store store) {
     return store == Store::CallManager || store == Store::Capf ||
            (store == Store::ItlRecovery && state.release.has_itl_recovery());
@@ -124,10 +129,22 @@ Bytes regenerated_subject(Store store, const sast::Certificate& old) {
 
 std::vector<std::string> announce(const State& state, Store store, const Node& node,
                                   const sast::Certificate& fresh) {
-    if (state.ctl() == nullptr || !stands_in_ctl(state, store)) return {};
-    std::vector<std::string> notes{"the CTL must be made anew afterwards: ctlsign cluster update"};
+    std::vector<std::string> notes;
+    const bool replaces = state.find_own(store, node) != nullptr;
+    if (replaces && store == Store::Capf)
+        notes.emplace_back(
+            "the LSCs of the phones are to be renewed afterwards: the CAPF of before issued them");
+    if (state.mode == Mode::NonSecure) {
+        if (!replaces || !is_anchor(store)) return notes;
+        notes.emplace_back(
+            "no CTL is made in non-secure mode: restart the services, reset the phones and run ctlsign "
+            "cluster restarted before the next certificate changes");
+        return notes;
+    }
+    if (state.ctl() == nullptr || !stands_in_ctl(state, store)) return notes;
+    notes.emplace_back("the CTL must be made anew afterwards: ctlsign cluster update");
     if (state.last->way == Way::Tokens) {
-        notes[0] += " --token; a token signs as before";
+        notes.back() += " --token; a token signs as before";
         return notes;
     }
     State after = state;
@@ -135,7 +152,6 @@ std::vector<std::string> announce(const State& state, Store store, const Node& n
         if (stored.store == store && stored.node == node.id) stored.certificate = fresh;
     Request request;
     request.operation = Operation::Update;
-    if (after.mode == Mode::NonSecure) return notes;
     if (const Planned planned = plan(after, request); planned.plan)
         notes.insert(notes.end(), planned.plan->notes.begin(), planned.plan->notes.end());
     return notes;

@@ -93,6 +93,16 @@ std::vector<Refusal> check_phone_sast_trust(const State& state, std::span<const 
     return refusals;
 }
 
+std::optional<Refusal> check_is_token(const State& state, const sast::Certificate& token) {
+    const bool own = std::ranges::any_of(state.certificates, [&](const StoredCertificate& stored) {
+        return stored.node && stored.certificate == token;
+    });
+    if (!own) return std::nullopt;
+    return Refusal{ClusterRule::TwoTokens,
+                   fmt::format("{} is a server's own certificate, no security token's", token.common_name()),
+                   std::nullopt};
+}
+
 std::optional<Refusal> check_not_expired(const State& state, const sast::Certificate& token,
                                          std::int64_t now) {
     if (!state.holds(Store::PhoneSastTrust, token) || token.not_after() >= now) return std::nullopt;
@@ -105,7 +115,8 @@ std::optional<Refusal> check_not_expired(const State& state, const sast::Certifi
 }
 
 std::optional<Refusal> check_rollback(const State& state) {
-    if (state.ctl() == nullptr) return std::nullopt;
+    // Phones hold it whether the nodes still serve it or not.
+    if (!state.last) return std::nullopt;
     return Refusal{ClusterRule::RollbackParameter,
                    "the parameter empties the ITL's TVS and TFTP parts, not the CTL: it is no way to move "
                    "secured phones "
@@ -115,13 +126,11 @@ std::optional<Refusal> check_rollback(const State& state) {
 
 std::vector<Refusal> check_anchors(const State& state, Store store, const Node& node) {
     std::vector<Refusal> refusals;
-    if (!state.last) return refusals;
     const Node* publisher = state.publisher();
     const bool recovery_signs = state.release.signs_with_itl_recovery();
     // What a phone that missed the change of one would fall back on: never changed before phones know of it.
     const auto conflicts = [&](const StoredCertificate& other) {
-        if (other.known_since < state.last->id || (other.store == store && other.node == node.id))
-            return false;
+        if (!other.unsettled || (other.store == store && other.node == node.id)) return false;
         if (recovery_signs)
             return (store == Store::ItlRecovery && other.store == Store::CallManager &&
                     publisher != nullptr && other.node == publisher->id) ||
@@ -132,14 +141,18 @@ std::vector<Refusal> check_anchors(const State& state, Store store, const Node& 
                (store == Store::Tvs && other.store == Store::CallManager) ||
                (store == Store::CallManager && other.store == Store::CallManager);
     };
+    // In non-secure mode no CTL is made: phones learn from the lists that they fetch after a reset.
+    std::string_view remedy = "run ctlsign cluster update and reset the phones";
+    if (state.mode == Mode::NonSecure)
+        remedy = "restart the services, reset the phones and run ctlsign cluster restarted";
+    else if (state.ctl() == nullptr)
+        remedy = "run ctlsign cluster mixed-mode and reset the phones";
     for (const StoredCertificate& other : state.certificates) {
         if (!other.node || !conflicts(other)) continue;
         refusals.push_back(
             {ClusterRule::OneAnchorAtATime,
-             fmt::format(
-                 "{} of {} has changed, and no CTL has been published since: run ctlsign cluster update and "
-                 "reset the phones before {} changes",
-                 to_text(other.store), other.certificate.common_name(), to_text(store)),
+             fmt::format("{} of {} has changed, and phones do not know of it yet: {} before {} changes",
+                         to_text(other.store), other.certificate.common_name(), remedy, to_text(store)),
              "phones may lose everything that they could check the next list with, and need their lists "
              "deleted by hand"});
     }

@@ -52,13 +52,16 @@ std::optional<Refusal> check_two_tokens(std::span<const sast::Certificate> token
 std::optional<Refusal> check_token_in_ctl(const TrustList& list, const sast::Certificate& token);
 /// The Phone-SAST-trust rule, for tokens that no CTL on a phone names.
 std::vector<Refusal> check_phone_sast_trust(const State& state, std::span<const sast::Certificate> tokens);
+/// A server's own certificate is no security token's.
+std::optional<Refusal> check_is_token(const State& state, const sast::Certificate& token);
 /// An expired entry of Phone-SAST-trust ends what its token may do.
 std::optional<Refusal> check_not_expired(const State& state, const sast::Certificate& token,
                                          std::int64_t now);
 /// The rollback rule, before the parameter is set to True: it leaves secured phones nothing to verify a new
 /// CTL with.
 std::optional<Refusal> check_rollback(const State& state);
-/// The never-two-anchors-at-once rule, before the certificate in STORE of NODE changes.
+/// The never-two-anchors-at-once rule, before the certificate in STORE of NODE changes. A first one is no
+/// change: the caller does not ask.
 std::vector<Refusal> check_anchors(const State& state, Store store, const Node& node);
 
 }  // namespace ctlsign::cluster

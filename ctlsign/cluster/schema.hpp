@@ -91,6 +91,13 @@ CREATE TABLE journal_token(
   state TEXT NOT NULL
 ) STRICT;
 )sql",
+    R"sql(
+ALTER TABLE certificate ADD COLUMN unsettled INTEGER NOT NULL DEFAULT 0;
+UPDATE certificate SET unsettled = 1
+  WHERE node IS NOT NULL AND known_since >= (SELECT max(id) FROM publication WHERE octets IS NOT NULL);
+ALTER TABLE certificate DROP COLUMN known_since;
+ALTER TABLE publication ADD COLUMN withdrawn INTEGER NOT NULL DEFAULT 0;
+)sql",
 };
 
 }  // namespace ctlsign::cluster

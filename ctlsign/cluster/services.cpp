@@ -3,6 +3,7 @@
 
 #include <ctlsign/cluster/audit.hpp>
 #include <ctlsign/cluster/services.hpp>
+#include <ctlsign/cluster/stores.hpp>
 #include <ctlsign/files/sqlite.hpp>
 
 namespace ctlsign::cluster {
@@ -17,7 +18,9 @@ void add(sqlite::Connection& connection, Service service, std::int64_t node, std
                    {static_cast<std::int64_t>(service), node, reason});
 }
 
-std::span<const Service> services_of(Store store) {
+}  // namespace
+
+std::span<const Service> services_of(Store store) noexcept {
     static constexpr std::array kCallManager{Service::CallManager, Service::Tftp, Service::CtiManager};
     static constexpr std::array kCapf{Service::Capf, Service::Tvs, Service::Tftp};
     static constexpr std::array kTvs{Service::Tvs};
@@ -38,8 +41,6 @@ std::span<const Service> services_of(Store store) {
             return {};
     }
 }
-
-}  // namespace
 
 std::string_view to_text(Service service) noexcept {
     return kServices[static_cast<std::size_t>(service)];
@@ -77,6 +78,8 @@ std::vector<Restart> list_restarts(const Database& database) {
 void clear_restarts(Writer& writer) {
     sqlite::Transaction transaction(writer.connection());
     writer.connection().run("DELETE FROM restart");
+    // Without a secured CTL, the lists that phones fetch after a reset tell them of what has changed.
+    if (writer.database().find_parameter("ClusterSecurityMode") != "1") settle_certificates(writer);
     append_audit(writer, "restarted", {});
     transaction.commit();
 }

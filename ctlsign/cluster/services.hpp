@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,9 @@ struct Restart {
     std::string reason;
 };
 
+/// Those that take up a new certificate of STORE.
+std::span<const Service> services_of(Store store) noexcept;
+
 /// After a new CTL: TFTP and CallManager, where they run. In the transaction under way.
 void add_restarts_of_ctl(Writer& writer, std::string_view reason);
 /// After a certificate of STORE changed on NODE. In the transaction under way.
@@ -27,7 +31,8 @@ void add_restarts_of(Writer& writer, Store store, const Node& node);
 void add_restarts_everywhere(Writer& writer, Service service, std::string_view reason);
 /// In the order in which to do them: by service, the publisher first; one server after the other.
 std::vector<Restart> list_restarts(const Database& database);
-/// They are done.
+/// They are done, and the phones are reset: in non-secure mode these know of every certificate then. In mixed
+/// mode it is the next CTL that tells them.
 void clear_restarts(Writer& writer);
 
 }  // namespace ctlsign::cluster

@@ -62,8 +62,7 @@ struct StoredCertificate {
     std::optional<std::int64_t> node;  ///< of an own certificate
     sast::Certificate certificate;
     std::optional<std::string> key;  ///< where its private key is: a file, or a PKCS#11 URI
-    /// The last publication when it came in: a later one may have told the phones of it.
-    std::int64_t known_since = 0;
+    bool unsettled = false;          ///< it took the place of another, and phones do not know of it yet
 };
 
 enum class TokenState { InUse, Lost, Locked, Forgotten, Retired };

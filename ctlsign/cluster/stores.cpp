@@ -17,8 +17,8 @@ constexpr std::array<std::pair<Store, Store>, 5> kCopies{{{Store::CallManager, S
                                                           {Store::Tomcat, Store::TomcatTrust}}};
 
 constexpr std::string_view kInsert =
-    "INSERT OR IGNORE INTO certificate(store, node, subject, serial, not_after, der, key, known_since) "
-    "VALUES(?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(id), 0) FROM publication))";
+    "INSERT OR IGNORE INTO certificate(store, node, subject, serial, not_after, der, key) "
+    "VALUES(?, ?, ?, ?, ?, ?, ?)";
 
 bool insert(sqlite::Connection& connection, Store store, sqlite::Value node,
             const sast::Certificate& certificate, sqlite::Value key) {
@@ -54,7 +54,11 @@ void put_own_certificate(Writer& writer, Store store, const Node& node, const sa
         append(writer, "certificate-imported", store, certificate, node.name);
         for (const auto& [from, to] : kCopies)
             if (from == store) add_trusted_certificate(writer, to, certificate);
-        if (replaced) add_restarts_of(writer, store, node);
+        if (replaced) {
+            connection.run("UPDATE certificate SET unsettled=1 WHERE store=? AND node=?",
+                           {to_text(store), node.id});
+            add_restarts_of(writer, store, node);
+        }
     }
     transaction.commit();
 }
@@ -65,6 +69,10 @@ bool add_trusted_certificate(Writer& writer, Store store, const sast::Certificat
     if (added) append(writer, "certificate-imported", store, certificate, "");
     transaction.commit();
     return added;
+}
+
+void settle_certificates(Writer& writer) {
+    writer.connection().run("UPDATE certificate SET unsettled=0");
 }
 
 void delete_certificate(Writer& writer, const StoredCertificate& stored) {

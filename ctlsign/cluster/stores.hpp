@@ -12,6 +12,8 @@ namespace ctlsign::cluster {
 /// ipsec and tomcat to theirs. KEY says where the private key is.
 void put_own_certificate(Writer& writer, Store store, const Node& node, const sast::Certificate& certificate,
                          const std::optional<std::string>& key);
+/// Phones know of every own certificate now. In the transaction under way.
+void settle_certificates(Writer& writer);
 /// Puts CERTIFICATE into a trust store. False: it was there.
 bool add_trusted_certificate(Writer& writer, Store store, const sast::Certificate& certificate);
 /// From a trust store.

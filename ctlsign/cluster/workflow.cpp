@@ -120,9 +120,12 @@ class Planner {
         const std::vector<sast::Certificate> tokens = distinct(request_.tokens);
         object(check_two_tokens(tokens));
         if (tokens.empty()) return;
+        // Phones hold the last CTL, even where it was deleted from the nodes.
+        const auto known = last_ ? find_known_signer({}) : std::nullopt;
+        const sast::Certificate signer = known.value_or(tokens.back());
         if (const TrustList* list = on_nodes()) {
-            object(check_token_in_ctl(*list, tokens.back()));
-        } else if (last_ && !is_sast(*last_, tokens.back())) {
+            object(check_token_in_ctl(*list, signer));
+        } else if (last_ && !known) {
             // Phones hold the CTL that was deleted, and its signer is none of these (W8, W11).
             if (state_.last->way == Way::Tokenless) {
                 for (auto& refusal : check_phone_sast_trust(state_, tokens)) object(std::move(refusal));
@@ -131,13 +134,13 @@ class Planner {
                 note("no token of the CTL that phones hold signs: delete the CTL by hand on every phone");
             }
         }
-        by_token(Mode::Mixed, tokens, tokens.back());
+        by_token(Mode::Mixed, tokens, signer);
     }
 
     void non_secure_mode() {
         if (way() == Way::Tokenless) {
             if (require_tokenless()) by_publisher(Mode::NonSecure, publisher_sasts(state_));
-        } else if (require_tokens()) {
+        } else if (require_tokens() && require_token_ctl()) {
             by_token_of_ctl(Mode::NonSecure);
         }
     }
@@ -152,7 +155,7 @@ class Planner {
                    "tokens secure this cluster: give --token SIGNER, or --tokenless to let the publisher's "
                    "key sign "
                    "from now on");
-        } else {
+        } else if (require_token_ctl()) {
             by_token_of_ctl(Mode::Mixed);
         }
     }
@@ -212,6 +215,18 @@ class Planner {
                 ClusterRule::TakesTokens,
                 fmt::format("release {} takes no security tokens, releases before 14SU3 do: use --tokenless",
                             state_.release.text()));
+        for (const auto* given : {&request_.tokens, &request_.added})
+            for (const auto& token : *given) object(check_is_token(state_, token));
+        return !impossible_;
+    }
+
+    // Going back to tokens is more than another signer: two of them, known to TVS (W8).
+    bool require_token_ctl() {
+        if (on_nodes() != nullptr && state_.last->way == Way::Tokenless)
+            refuse(ClusterRule::SameWay,
+                   "the publisher's key has signed the CTL: to go back to tokens, import the certificates of "
+                   "two into Phone-SAST-trust, then run ctlsign cluster delete-ctl and ctlsign cluster "
+                   "mixed-mode --token");
         return !impossible_;
     }
 
@@ -233,13 +248,17 @@ class Planner {
         return tokens;
     }
 
-    // The last of the tokens given that is a SAST of the CTL on the nodes; with none of them, the last as it
-    // may be forced.
-    std::optional<sast::Certificate> choose_signer(std::span<const sast::Certificate> excluded) {
+    // The last of the tokens given that is a SAST of the last CTL.
+    std::optional<sast::Certificate> find_known_signer(std::span<const sast::Certificate> excluded) const {
         std::optional<sast::Certificate> signer;
         for (const auto& token : request_.tokens)
             if (is_sast(*last_, token) && !contains(excluded, token)) signer = token;
-        if (signer) return signer;
+        return signer;
+    }
+
+    // With none of them, the last of all as it may be forced.
+    std::optional<sast::Certificate> choose_signer(std::span<const sast::Certificate> excluded) {
+        if (auto signer = find_known_signer(excluded)) return signer;
         if (request_.tokens.empty()) {
             refuse(ClusterRule::SameWay, "tokens secure this cluster: give --token SIGNER");
             return std::nullopt;
@@ -269,7 +288,7 @@ class Planner {
     }
 
     void by_token(Mode mode, std::span<const sast::Certificate> tokens, const sast::Certificate& signer) {
-        object(check_not_expired(state_, signer, request_.time));
+        object(check_not_expired(state_, signer, std::max<std::int64_t>(request_.time, request_.now)));
         make(Way::Tokens, mode, tokens, signer);
         if (!result_.plan) return;
         for (const auto& token : tokens)

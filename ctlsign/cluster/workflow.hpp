@@ -32,6 +32,7 @@ struct Request {
     std::optional<Digest> digest{};        ///< without one: that of the current CTL
     Digest first_digest = Digest::Sha512;  ///< where there is no current one either
     std::uint32_t time = 0;                ///< of signing, Unix seconds
+    std::int64_t now = 0;                  ///< by the clock: what has expired is not judged by TIME alone
 };
 
 /// An operation worked out, before any PIN: what will be signed by whom, and what will be different

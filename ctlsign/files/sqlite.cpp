@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <memory>
 #include <new>
+#include <span>
 #include <type_traits>
 
 #include <ctlsign/error.hpp>
@@ -40,14 +41,24 @@ std::error_code code_of(int extended, int system_error) {
     }
 }
 
+// Of the file format: what a log beside the file (2) or a journal (1) is told by. In memory there is no log.
+void forget_log(std::span<std::uint8_t> image) {
+    constexpr std::size_t kWriteVersion = 18, kReadVersion = 19, kHeader = 100;
+    if (image.size() >= kHeader) image[kWriteVersion] = image[kReadVersion] = 1;
+}
+
+std::string_view file_of(sqlite3* database) {
+    const char* file = sqlite3_db_filename(database, "main");
+    return file == nullptr ? "" : file;
+}
+
 [[noreturn]] void fail(sqlite3* database, std::string_view step) {
     const int extended = sqlite3_extended_errcode(database);
     if ((extended & 0xFF) == SQLITE_NOMEM) throw std::bad_alloc();
-    const char* file = sqlite3_db_filename(database, "main");
     const std::error_code code = code_of(extended, sqlite3_system_errno(database));
     // A constraint or a statement that SQLite does not understand is a fault of this program.
     if (!code) throw std::logic_error(std::string(step) + ": " + sqlite3_errmsg(database));
-    throw Error(code, step, file == nullptr ? "" : file, sqlite3_errmsg(database));
+    throw Error(code, step, file_of(database), sqlite3_errmsg(database));
 }
 
 }  // namespace
@@ -56,6 +67,9 @@ Statement::Statement(sqlite3* database, std::string_view sql, std::initializer_l
     : database_(database) {
     if (sqlite3_prepare_v2(database, sql.data(), static_cast<int>(sql.size()), &statement_, nullptr) !=
         SQLITE_OK) {
+        // The statements fit the schema that the file says it has: it lacks a part of it.
+        if ((sqlite3_extended_errcode(database) & 0xFF) == SQLITE_ERROR)
+            throw Error(Errc::Malformed, "reading the database", file_of(database), sqlite3_errmsg(database));
         fail(database, "preparing a statement");
     }
     int number = 0;
@@ -154,6 +168,7 @@ void Connection::take_image(const char* name, ByteView image) {
     auto* copy = static_cast<unsigned char*>(sqlite3_malloc64(image.size()));
     if (copy == nullptr) throw std::bad_alloc();
     std::ranges::copy(image, copy);
+    forget_log({copy, image.size()});
     const auto size = static_cast<sqlite3_int64>(image.size());
     // Frees the copy on failure, too.
     if (sqlite3_deserialize(database_, name, copy, size, size,
@@ -162,15 +177,12 @@ void Connection::take_image(const char* name, ByteView image) {
 }
 
 Bytes Connection::image() const {
-    // Of the file format: what a log beside the file (2) or a journal (1) is told by. In memory there is no
-    // log.
-    constexpr std::size_t kWriteVersion = 18, kReadVersion = 19, kHeader = 100;
     sqlite3_int64 size = 0;
     const std::unique_ptr<unsigned char, decltype(&sqlite3_free)> octets(
         sqlite3_serialize(database_, "main", &size, 0), &sqlite3_free);
     if (!octets) throw std::bad_alloc();
     Bytes image(octets.get(), octets.get() + size);
-    if (image.size() >= kHeader) image[kWriteVersion] = image[kReadVersion] = 1;
+    forget_log(image);
     return image;
 }
 

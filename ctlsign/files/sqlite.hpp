@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
@@ -14,6 +15,9 @@ struct sqlite3_stmt;
 
 namespace ctlsign::sqlite {
 
+/// How the names of the files end that SQLite keeps beside a database.
+inline constexpr std::array<std::string_view, 3> kBeside{"-wal", "-shm", "-journal"};
+
 /// What a parameter of a statement may be; monostate is NULL. Views must outlive the statement's first step.
 using Value = std::variant<std::monostate, std::int64_t, std::string_view, ByteView>;
 
@@ -25,6 +29,7 @@ Value or_null(const std::optional<T>& value) {
 /// One SQL statement and the row it stands at.
 class Statement {
   public:
+    /// Throws Errc::Malformed for a table or column that is not there.
     Statement(sqlite3* database, std::string_view sql, std::initializer_list<Value> values);
     Statement(const Statement&) = delete;
     Statement& operator=(const Statement&) = delete;

@@ -33,7 +33,7 @@ def test_capf(mixed):
     old = stored(mixed, "CAPF")[0]
     result = regenerate(mixed, "CAPF")
     assert result.out.startswith(texts("CAPF")) and "restart on cucm-1051-a-pub: CAPF, TVS, TFTP" in result.out
-    assert "Proceed with regeneration (yes|no)?" in result.err
+    assert "Proceed with regeneration (yes|no)?" in result.err and "LSCs of the phones are to be renewed" in result.err
     new = stored(mixed, "CAPF")[0]
     assert new["subject"] != old["subject"] and "CN=CAPF-" in new["subject"] and "OU=TAC" in new["subject"]
     # A copy goes to the trust stores, where the old one stays.
@@ -113,16 +113,60 @@ def test_expiry(cluster):
     assert "signed configuration and ITL are refused, secure trunks go down" in warned and "phones get no LSCs" in warned
     alarm = "Alarm to indicate that Certificate has Expired or Expires in less than seven days"
     assert alarm not in warned
+    # What to do, and in which order.
+    assert ("; ctlsign cluster certificate regenerate --store CAPF --node cucm-1051-a-pub, then restart CAPF, TVS, TFTP\n"
+            in warned)
+    assert warned.splitlines()[-1].startswith("one certificate at a time, one server after the other")
     assert alarm in at(cluster, "2020-02-23T00:00:00Z", expect=1).out
     shown = json.loads(cluster("expiry", "--at", "2020-03-02T00:00:00Z", "--json", expect=1).out)
     assert shown["urgency"] == "alarm" and shown["certificates"][0]["days"] == -2
+    assert "--store" in shown["certificates"][0]["renewal"] and "one server after the other" in shown["order"]
     cluster("certificate", "import", KRAKOW / "tokens" / f"{FIRST}.pem", "--store", "Phone-SAST-trust")
     assert "the earlier token can no longer update the CTL" in at(cluster, "2025-03-01T00:00:00Z", expect=1).out
 
 
 def test_an_expired_entry_ends_a_token(tokens):
     tokens.change("mixed-mode", *tokens.tokens(FIRST, SECOND))
-    tokens("certificate", "import", KRAKOW / "tokens" / f"{SECOND}.pem", "--store", "Phone-SAST-trust")
     tokens.change("update", *tokens.tokens(SECOND))
-    late = ("--timestamp", "2025-03-01T00:00:00Z", "--yes")
-    assert "rule phone-sast-trust" in tokens("update", *tokens.tokens(SECOND), *late, expect=4).err
+    tokens("certificate", "import", KRAKOW / "tokens" / f"{SECOND}.pem", "--store", "Phone-SAST-trust")
+    assert "rule phone-sast-trust" in tokens("update", "--yes", *tokens.tokens(SECOND), expect=4).err
+    # A time of signing from before it expired is no way out.
+    assert "rule phone-sast-trust" in tokens.change("update", *tokens.tokens(SECOND), expect=4).err
+    tokens.env["SOURCE_DATE_EPOCH"] = "1425667513"
+    assert "rule phone-sast-trust" in tokens("update", "--yes", *tokens.tokens(SECOND), expect=4).err
+    assert "expired in Phone-SAST-trust" in tokens("check", *tokens.tokens(SECOND)[:2], expect=1).out
+    tokens.change("update", *tokens.tokens(FIRST))
+
+
+def test_in_non_secure_mode_a_restart_settles_a_change(cluster):
+    def one_after_the_other():
+        told = regenerate(cluster, "CallManager", "--node", PUBLISHER).err
+        assert "ctlsign cluster restarted" in told and "ctlsign cluster update" not in told
+        for store, node in (("CallManager", SUBSCRIBER), ("TVS", PUBLISHER)):
+            refused = regenerate(cluster, store, "--node", node, "--subject", "CN=other", expect=4).err
+            assert "rule one-anchor-at-a-time" in refused and "ctlsign cluster restarted" in refused
+        cluster("restarted")
+        regenerate(cluster, "CallManager", "--node", SUBSCRIBER)
+        cluster("restarted")
+
+    one_after_the_other()  # phones hold an ITL where no CTL was ever published
+    cluster("mixed-mode", "--tokenless", "--yes")
+    cluster("non-secure-mode", "--yes")
+    one_after_the_other()
+
+
+def test_in_mixed_mode_a_ctl_settles_a_change(mixed):
+    regenerate(mixed, "CallManager", "--node", PUBLISHER)
+    mixed("restarted")
+    refused = regenerate(mixed, "CallManager", "--node", SUBSCRIBER, expect=4).err
+    assert "rule one-anchor-at-a-time" in refused and "ctlsign cluster update" in refused
+    mixed("update", "--yes")
+    regenerate(mixed, "CallManager", "--node", SUBSCRIBER)
+
+
+def test_two_new_servers(mixed):
+    for number, base in enumerate(("certificates/cucm-1051-a-sub1", "regenerated/cucm-1051-a-pub"), 2):
+        mixed.add_node(f"cucm-1051-a-sub{number}", f"10.48.47.15{number + 3}")
+        mixed.import_own("CallManager", f"cucm-1051-a-sub{number}", KRAKOW / base)
+    mixed.change("update")
+    assert [role for role, _, _ in mixed.records()] == ["SAST", "CCM+TFTP", "CAPF", "CCM+TFTP", "CCM+TFTP", "CCM+TFTP"]

@@ -225,3 +225,21 @@ def test_a_recovery_in_two_steps(tokens):
         status = json.loads(run(folder, ["status", "--json"], env=tokens.env).stdout)
         assert status["mode"] == "mixed" and status["ctl"]["signer"], case
     assert seen == {before, None, after}
+
+
+def test_an_init(tmp_path):
+    arguments = ("init", "--name", "krakow", "--release", "10.5(1)")
+    folder = tmp_path / "whole"
+    folder.mkdir()
+    for number, (name, when) in enumerate(steps(folder, arguments)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        case = f"{name} #{when}"
+        run(folder, arguments, "strace", "-f", "-qq", "-o", "/dev/null", "-e", f"inject={name}:signal=KILL:when={when}")
+        # Either there is a whole cluster, or it can be made.
+        if (folder / "cluster.db").exists():
+            assert run(folder, ["audit", "--verify"]).returncode == 0, case
+            assert b"cluster-made" in run(folder, ["audit"]).stdout, case
+        else:
+            assert run(folder, arguments).returncode == 0, case
+        assert run(folder, ["status"]).returncode == 0, case

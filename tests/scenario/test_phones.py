@@ -89,11 +89,14 @@ def test_the_cluster_s_own_tvs_answers(tokens, itl):
     row = f"8861,{md5(tokens.ctl)},{md5(itl.read_bytes())}"
     write_inventory(tokens, *(f"SEP{number},{row}" for number in range(3)))
     tokens("delete-ctl", "--yes")
-    arguments = ("mixed-mode", *tokens.tokens(FIRST, SECOND), "--known", itl, "--dry-run", "--json", *TIME)
+    for name in ("NEW-A", "NEW-B"):
+        tokens.create_token(name)
+        tokens.ctlsign("token", "export-certificate", f"pkcs11:token={name}", "-o", f"{name}.pem", env=tokens.env)
+    arguments = ("mixed-mode", *tokens.tokens("NEW-A", "NEW-B"), "--known", itl, "--dry-run", "--json", *TIME)
     refused = json.loads(tokens(*arguments, "--force").out)["phones"]
     assert refused["refuses"] == 3 and refused["rules"][0]["rule"] in ("tvs-invalid", "tvs-not-sast")
-    for name in (FIRST, SECOND):
-        tokens("certificate", "import", KRAKOW / "tokens" / f"{name}.pem", "--store", "Phone-SAST-trust")
+    for name in ("NEW-A", "NEW-B"):
+        tokens("certificate", "import", f"{name}.pem", "--store", "Phone-SAST-trust")
     report = json.loads(tokens(*arguments).out)["phones"]
     assert (report["accepts"], report["rules"][0]["rule"]) == (3, "tvs")
     # Whom phones ask by name must be of this cluster; device pools are known to nobody here.

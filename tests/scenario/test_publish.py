@@ -1,5 +1,6 @@
 """Nodes that fail: nothing is switched anywhere. Two administrators, backups, the audit, certificates."""
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -112,6 +113,11 @@ def test_backup_and_restore(mixed):
     assert mixed.mode == "1" and mixed("status", expect=1)
     assert len(mixed.audit()) == before + 1 and mixed.audit()[-1]["event"] == "restored"
     assert mixed("audit", "--verify").code == 0
+    # What was published since is no longer the last, but phones may hold it.
+    history = json.loads(mixed("history", "--json").out)["publications"]
+    assert [(entry["operation"], entry.get("withdrawn")) for entry in history] == [("mixed-mode", None), ("non-secure-mode", True)]
+    assert "a backup from before it was restored" in mixed("history").out
+    assert "is not the one published last" in mixed.change("update", expect=4).err
     mixed("restore", "krakow.backup", "--cluster", "again.db")
     assert mixed("status", "--cluster", "again.db", expect=1)
     image = bytearray((mixed.folder / "krakow.backup").read_bytes())
@@ -123,6 +129,53 @@ def test_backup_and_restore(mixed):
     (mixed.folder / "damaged.backup").write_bytes(image[:-1])
     mixed("restore", "damaged.backup", "--yes", expect=3)
     assert len(list((mixed.folder / "cluster.db.backups").iterdir())) == 3, "one before each change"
+
+
+def overwrite(path, at, octets):
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(octets)
+
+
+def edit(path, statement):
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute(statement)
+
+
+DAMAGES = {
+    "header": lambda path: overwrite(path, 0, b"x" * 100),
+    "pages": lambda path: overwrite(path, 4096, b"x" * 20480),
+    "half": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "empty": lambda path: os.truncate(path, 0),
+    "release": lambda path: edit(path, "UPDATE processconfig SET paramvalue='none' WHERE paramname='Release'"),
+    "table": lambda path: edit(path, "DROP TABLE token"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_backup_takes_the_place_of_a_damaged_file(mixed, damage):
+    path = mixed.folder / "cluster.db"
+    mixed("backup", "-o", "krakow.backup")
+    DAMAGES[damage](path)
+    damaged = path.read_bytes()
+    assert mixed("status", expect=3).err
+    told = mixed("restore", "krakow.backup", "--yes").err
+    kept = next(mixed.folder.glob("cluster.db.damaged-*[0-9]"))
+    assert kept.read_bytes() == damaged and kept.name in told
+    assert mixed("status").code == 0 and mixed("audit", "--verify").code == 0
+    assert mixed.audit()[-1]["event"] == "restored" and path.stat().st_mode & 0o777 == 0o600
+    mixed.change("update", "--digest", "sha512")
+
+
+def test_a_damaged_file_stays_until_the_question_is_answered(mixed):
+    mixed("backup", "-o", "krakow.backup")
+    os.truncate(mixed.folder / "cluster.db", 0)
+    assert "--yes" in mixed("restore", "krakow.backup", expect=2).err
+    assert (mixed.folder / "cluster.db").stat().st_size == 0 and not list(mixed.folder.glob("cluster.db.damaged-*"))
+    # Nothing is lost with an empty file.
+    mixed("init", "--name", "krakow", "--release", "10.5(1)")
+    assert [entry["event"] for entry in mixed.audit()] == ["cluster-made"]
+    mixed("init", "--name", "krakow", "--release", "10.5(1)", expect=6)
 
 
 def test_keys_go_into_a_backup_only_when_asked_and_encrypted(mixed):
@@ -200,7 +253,8 @@ def test_stores(mixed):
 
 def test_two_anchors_never_change_at_once(mixed):
     regenerated = KRAKOW / "regenerated" / "cucm-1051-a-pub"
-    mixed.import_own("TVS", "cucm-1051-a-pub", KRAKOW / "certificates" / "cucm-1051-a-sub1")
+    for base in ("cucm-1051-a-sub1", "CAPF-e41e7d87"):
+        mixed.import_own("TVS", "cucm-1051-a-pub", KRAKOW / "certificates" / base)
     result = mixed("certificate", "import", f"{regenerated}.pem", "--key", f"{regenerated}.key", "--store", "CallManager",
                    expect=4)
     assert "rule one-anchor-at-a-time" in result.err
@@ -215,6 +269,45 @@ def test_two_anchors_never_change_at_once(mixed):
     mixed("certificate", "import", KRAKOW / "certificates" / "cucm-1051-a-pub.pem", "--store", "TVS", "--node",
           "cucm-1051-a-pub", "--force")
     assert mixed.audit()[-1]["event"] == "certificate-imported" and mixed.audit()[-2]["rule"] == "one-anchor-at-a-time"
+
+
+def test_before_any_change_there_is_a_backup(mixed):
+    def backups():
+        folder = mixed.folder / "cluster.db.backups"
+        return len(list(folder.iterdir()))
+
+    for arguments in (("certificate", "import", KRAKOW / "regenerated" / "cucm-1051-a-pub.pem", "--store", "CallManager"),
+                      ("certificate", "delete", "CAPF-e41e7d87", "--store", "CAPF-trust", "--yes"), ("release", "10.5(2)"),
+                      ("rollback-parameter", "False"), ("adopt", "--yes"), ("node", "remove", "cucm-1051-a-sub1", "--yes")):
+        before = backups()
+        mixed(*arguments)
+        assert backups() == before + 1, arguments
+
+
+def test_a_cluster_that_can_only_be_read(mixed):
+    mount = "mkdir -p ro; cp cluster.db ro/; mount --bind ro ro; mount -o remount,ro,bind ro"
+    for arguments in (("status",), ("expiry", "--at", "2015-06-01T00:00:00Z"), ("audit", "--verify"), ("history",),
+                      ("certificate", "list"), ("check", "--tokenless")):
+        code, errors, _ = in_namespace(mixed, mount, *arguments, "--cluster", "ro/cluster.db")
+        assert code == 0 and not errors, arguments
+    code, errors, _ = in_namespace(mixed, mount, "release", "10.5(2)", "--cluster", "ro/cluster.db")
+    assert code == 6 and "Read-only file system" in errors
+
+
+def test_status_shows_what_expires(mixed):
+    # The certificates of krakow have.
+    result = mixed("status")
+    assert "CallManager of cucm-1051-a-pub" in result.out and "expired" in result.out
+    expires = json.loads(mixed("status", "--json").out)["expires"]
+    assert expires[0]["urgency"] == "alarm" and expires[0]["days"] < 0
+    mixed("init", "--release", "10.5(1)", "--cluster", "new.db")
+    assert json.loads(mixed("status", "--json", "--cluster", "new.db").out)["expires"] == []
+
+
+def test_the_rollback_parameter_stays_false_where_phones_hold_a_ctl(cluster):
+    cluster.change("mixed-mode", "--tokenless")
+    cluster("delete-ctl", "--yes")
+    assert "rule rollback-parameter" in cluster("rollback-parameter", "True", expect=4).err
 
 
 def test_the_rollback_parameter_is_a_trap(cluster):

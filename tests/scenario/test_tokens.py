@@ -66,7 +66,9 @@ def test_all_tokens_lost_from_release_ten(secured):
 
 def test_back_to_tokens_needs_the_upload_and_the_deletion(tokens):
     tokens.change("mixed-mode", "--tokenless")
-    back = ("mixed-mode", *tokens.tokens(FIRST, SECOND))
+    for name in ("NEW-A", "NEW-B"):
+        tokens.create_token(name)
+    back = ("mixed-mode", *tokens.tokens("NEW-A", "NEW-B"))
     refused = tokens.change(*back, expect=4).err
     assert "The Security Token you have inserted does not exist in the CTL File" in refused
     result = tokens("delete-ctl", "--yes")
@@ -74,10 +76,32 @@ def test_back_to_tokens_needs_the_upload_and_the_deletion(tokens):
     assert 'Delete the File CTLFile.tlv?\nEnter "y" followed by return to continue:' in result.err
     assert tokens.ctl is None and tokens.mode == "1"
     assert "rule phone-sast-trust" in tokens.change(*back, expect=4).err
-    for name in (FIRST, SECOND):
+    for name in ("NEW-A", "NEW-B"):
         upload(tokens, name)
     tokens.change(*back)
     assert [role for role, _, _ in tokens.records()] == ["SAST", "CCM+TFTP", "CAPF", "CCM+TFTP", "SAST"]
+
+
+def test_back_to_tokens_is_no_update(tokens):
+    tokens.change("mixed-mode", "--tokenless")
+    before = tokens.ctl
+    for command in ("update", "non-secure-mode"):
+        refused = tokens.change(command, *tokens.tokens(SECOND), "--force", expect=4).err
+        assert "rule same-way" in refused and "ctlsign cluster delete-ctl" in refused and tokens.ctl == before
+
+
+def test_a_servers_certificate_is_no_token(tokens):
+    server = KRAKOW / "certificates" / "cucm-1051-a-sub1.pem"
+    refused = tokens.change("mixed-mode", "--token", server, *tokens.tokens(SECOND), "--force", expect=4).err
+    assert "rule two-tokens" in refused and "no security token's" in refused and tokens.ctl is None
+
+
+def test_the_token_that_may_sign_does(secured):
+    secured.change("non-secure-mode", *secured.tokens(SECOND))
+    before = secured.ctl
+    secured.create_token("SAST-NEW")
+    secured.change("mixed-mode", *secured.tokens(SECOND), "--token", "pkcs11:token=SAST-NEW")
+    phone_takes(secured, secured.ctl, before)
 
 
 def test_a_downgrade_below_ten(tokens):

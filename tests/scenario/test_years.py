@@ -28,8 +28,8 @@ def certificates():
 def add_years(folder):
     with contextlib.closing(sqlite3.connect(folder / "cluster.db")) as database:
         database.executemany(
-            "INSERT INTO certificate(store, node, subject, serial, not_after, der, key, known_since) VALUES('phone-trust', NULL, "
-            "'CN=phone', ?, 1900000000, ?, NULL, 0)", [(serial.hex().upper(), der) for serial, der in certificates()])
+            "INSERT INTO certificate(store, node, subject, serial, not_after, der, key) VALUES('phone-trust', NULL, "
+            "'CN=phone', ?, 1900000000, ?, NULL)", [(serial.hex().upper(), der) for serial, der in certificates()])
         database.executemany(
             "INSERT INTO publication(time, operation, way, mode, signer, md5, sha1, octets) "
             "SELECT time, operation, way, mode, signer, md5, sha1, octets FROM publication WHERE id=1", [()] * (COUNT - 1))

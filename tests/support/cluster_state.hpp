@@ -12,7 +12,7 @@
 namespace ctlsign::testing {
 
 inline void put(cluster::State& state, cluster::Store store, std::int64_t node,
-                const sast::Certificate& certificate, std::int64_t known_since = 0) {
+                const sast::Certificate& certificate) {
     std::erase_if(state.certificates,
                   [&](const auto& stored) { return stored.store == store && stored.node == node; });
     cluster::StoredCertificate stored;
@@ -20,8 +20,14 @@ inline void put(cluster::State& state, cluster::Store store, std::int64_t node,
     stored.store = store;
     if (node != 0) stored.node = node;
     stored.certificate = certificate;
-    stored.known_since = known_since;
     state.certificates.push_back(std::move(stored));
+}
+
+/// A change that phones do not know of yet.
+inline void replace(cluster::State& state, cluster::Store store, std::int64_t node,
+                    const sast::Certificate& certificate) {
+    put(state, store, node, certificate);
+    state.certificates.back().unsettled = true;
 }
 
 inline constexpr std::int64_t kPublisherNode = 1, kSubscriberNode = 2;
@@ -46,6 +52,7 @@ inline void publish(cluster::State& state, cluster::Way way, cluster::Mode mode,
     state.last = cluster::Publication{id, krakow::kTimestamp, "mixed-mode", way, mode, std::move(file)};
     state.deleted = false;
     state.mode = mode;
+    for (auto& stored : state.certificates) stored.unsettled = false;
 }
 
 inline std::vector<sast::Certificate> krakow_tokens() {

@@ -6,6 +6,8 @@
 #include <ctlsign/cluster/audit.hpp>
 #include <ctlsign/cluster/database.hpp>
 #include <ctlsign/cluster/nodes.hpp>
+#include <ctlsign/cluster/schema.hpp>
+#include <ctlsign/cluster/services.hpp>
 #include <ctlsign/cluster/stores.hpp>
 #include <ctlsign/error.hpp>
 #include <ctlsign/files/sqlite.hpp>
@@ -73,6 +75,69 @@ TEST_F(DatabaseTest, AnotherFileIsNoCluster) {
     EXPECT_EQ(code_of([&] { Database::open(path_); }), Errc::Malformed);
 }
 
+TEST_F(DatabaseTest, AnEmptyFileIsNoCluster) {
+    const std::string empty = path_ + ".empty";
+    std::ofstream(empty).flush();
+    EXPECT_EQ(code_of([&] { Database::open(empty); }), Errc::Malformed);
+    Database::create(empty, "krakow", Release::parse("10.5(1)").value());
+    EXPECT_EQ(Database::open(empty).load().name, "krakow");
+}
+
+TEST_F(DatabaseTest, AFileThatLacksATableIsDamaged) {
+    EXPECT_TRUE(database_.is_whole());
+    database_.connection().execute("DROP TABLE token");
+    EXPECT_EQ(code_of([&] { Database::open(path_).load(); }), Errc::Malformed);
+}
+
+TEST_F(DatabaseTest, AReplacedCertificateIsUnsettledUntilPhonesKnowOfIt) {
+    Writer writer(database_, "test", kNow);
+    add_node(writer, krakow_state("10.5(1)").nodes[0]);
+    const Node publisher = database_.load().nodes.at(0);
+    const auto unsettled = [&] {
+        return database_.load().find_own(Store::CallManager, publisher)->unsettled;
+    };
+    put_own_certificate(writer, Store::CallManager, publisher, load_certificate(krakow::kPublisher + ".pem"),
+                        std::nullopt);
+    EXPECT_FALSE(unsettled()) << "a first one is no change";
+    put_own_certificate(writer, Store::CallManager, publisher,
+                        load_certificate(krakow::kRegenerated + ".pem"), std::nullopt);
+    EXPECT_TRUE(unsettled());
+    writer.set_parameter("ClusterSecurityMode", "1");
+    clear_restarts(writer);
+    EXPECT_TRUE(unsettled()) << "in mixed mode a CTL tells phones of it";
+    writer.set_parameter("ClusterSecurityMode", "0");
+    clear_restarts(writer);
+    EXPECT_FALSE(unsettled());
+}
+
+TEST_F(DatabaseTest, AFileOfVersionOneIsBroughtUp) {
+    const std::string old = path_ + ".old";
+    {
+        sqlite::Connection connection(old, sqlite::Connection::Access::Create, "");
+        connection.execute(kMigrations.front());
+        connection.execute("PRAGMA application_id=" + std::to_string(kApplicationId) +
+                           "; PRAGMA user_version=1");
+        connection.execute(
+            "INSERT INTO processconfig VALUES('ClusterName','krakow'),('Release','10.5(1)'),"
+            "('ClusterSecurityMode','1'),('RollbackToPre8','False');"
+            "INSERT INTO node "
+            "VALUES(1,'pub',x'0a000001',1,2,'/pub','',NULL),(2,'sub',x'0a000002',0,2,'/sub','',NULL);"
+            "INSERT INTO publication VALUES(1,0,'update','tokenless',1,'','','',x'00')");
+        const auto known = load_certificate(krakow::kPublisher + ".pem");
+        const auto later = load_certificate(krakow::kSubscriber + ".pem");
+        for (const auto& [node, certificate] : {std::pair{1, known}, std::pair{2, later}})
+            connection.run("INSERT INTO certificate VALUES(NULL,'CallManager',?,'','',0,?,NULL,?)",
+                           {std::int64_t{node}, certificate.der(), std::int64_t{node - 1}});
+    }
+    const Database database = Database::open(old);
+    const State state = database.load();
+    ASSERT_EQ(state.certificates.size(), 2U);
+    EXPECT_FALSE(state.certificates[0].unsettled);
+    EXPECT_TRUE(state.certificates[1].unsettled) << "it came after the last CTL";
+    EXPECT_EQ(state.last.value().id, 1);
+    EXPECT_EQ(database.connection().integer("PRAGMA user_version"), 2);
+}
+
 TEST_F(DatabaseTest, WhatIsNotCommittedIsUndone) {
     Writer writer(database_, "test", kNow);
     {
@@ -100,7 +165,7 @@ TEST_F(DatabaseTest, ACertificateIsCopiedWhereUnifiedCmCopiesIt) {
 
 TEST_F(DatabaseTest, TheAuditIsAChain) {
     Writer writer(database_, "test", kNow);
-    for (int number = 0; number < 5; ++number)
+    for (int number = 1; number < 5; ++number)
         append_audit(writer, "event", {{"step", std::to_string(number)}});
     const AuditVerdict whole = verify_audit(database_, std::nullopt);
     EXPECT_EQ(whole.entries, 5);

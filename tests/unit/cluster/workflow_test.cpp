@@ -131,7 +131,7 @@ TEST(Workflow, TheSignerChangeIsAnnounced) {
     State state = krakow_state("10.5(1)");
     publish(state, Way::Tokenless, Mode::Mixed, golden("tokenless"));
     EXPECT_THAT(plan(state, request(Operation::Update)).plan->notes, IsEmpty());
-    put(state, Store::CallManager, kPublisherNode, load_certificate(krakow::kRegenerated + ".pem"), 1);
+    replace(state, Store::CallManager, kPublisherNode, load_certificate(krakow::kRegenerated + ".pem"));
     EXPECT_THAT(plan(state, request(Operation::Update)).plan->notes,
                 ElementsAre(HasSubstr(
                     "7940, 7960, Jabber and other models without it refuse until their CTL is deleted")));
@@ -139,7 +139,7 @@ TEST(Workflow, TheSignerChangeIsAnnounced) {
     State later = with_recovery("12.0(1)");
     publish(later, Way::Tokenless, Mode::Mixed,
             sign(plan(later, tokenless(Operation::MixedMode)).plan.value(), krakow::kRegenerated));
-    put(later, Store::CallManager, kPublisherNode, load_certificate(krakow::kRegenerated + ".pem"), 1);
+    replace(later, Store::CallManager, kPublisherNode, load_certificate(krakow::kRegenerated + ".pem"));
     EXPECT_THAT(plan(later, request(Operation::Update)).plan->notes, IsEmpty());
 }
 
@@ -233,6 +233,58 @@ TEST(Workflow, TokenlessBackToTokens) {
     Request late = back;
     late.time = static_cast<std::uint32_t>(tokens[1].not_after()) + 1;
     EXPECT_THAT(rules(plan(both, late)), ElementsAre("phone-sast-trust")) << "an expired entry";
+    Request earlier = back;
+    earlier.now = tokens[1].not_after() + 1;
+    EXPECT_THAT(rules(plan(both, earlier)), ElementsAre("phone-sast-trust"))
+        << "a time of signing is no way out";
+}
+
+TEST(Workflow, BackToTokensIsNoUpdate) {
+    State state = krakow_state("10.5(1)");
+    publish(state, Way::Tokenless, Mode::Mixed, golden("tokenless"));
+    for (const Operation operation : {Operation::Update, Operation::NonSecureMode}) {
+        const Planned planned = plan(state, with_tokens(operation, krakow_tokens()));
+        EXPECT_THAT(rules(planned), ElementsAre("same-way"));
+        EXPECT_FALSE(planned.plan) << "it cannot be forced";
+    }
+}
+
+TEST(Workflow, AServersCertificateIsNoToken) {
+    const State state = krakow_state("10.5(1)");
+    const auto server = load_certificate(krakow::kSubscriber + ".pem");
+    const Planned planned = plan(state, with_tokens(Operation::MixedMode, {server, krakow_tokens().front()}));
+    EXPECT_THAT(rules(planned), ElementsAre("two-tokens"));
+    EXPECT_FALSE(planned.plan);
+    State secured = krakow_state("10.5(1)");
+    publish(secured, Way::Tokens, Mode::Mixed, golden("tokens"));
+    Request adding = with_tokens(Operation::ChangeTokens, {krakow_tokens().back()});
+    adding.added = {server};
+    EXPECT_THAT(rules(plan(secured, adding)), ElementsAre("two-tokens"));
+}
+
+TEST(Workflow, FromNonSecureModeTheTokenOfTheCtlSigns) {
+    State state = krakow_state("10.5(1)");
+    publish(state, Way::Tokens, Mode::NonSecure, golden("tokens"));
+    const auto known = krakow_tokens().front();
+    const auto stranger = make_certificate(load_key(krakow::kRegenerated + ".key"), "SAST-NEW", 5);
+    for (const auto& given : {std::vector{known, stranger}, std::vector{stranger, known}}) {
+        const Planned planned = plan(state, with_tokens(Operation::MixedMode, given));
+        EXPECT_THAT(planned.refusals, IsEmpty());
+        EXPECT_EQ(planned.plan.value().signer, known);
+    }
+    state.deleted = true;
+    const Planned planned = plan(state, with_tokens(Operation::MixedMode, {known, stranger}));
+    EXPECT_EQ(planned.plan.value().signer, known);
+    EXPECT_THAT(planned.plan->notes, IsEmpty()) << "phones hold a CTL that names it";
+}
+
+TEST(Workflow, TheRollbackParameterAsksWhatPhonesHold) {
+    State state = krakow_state("10.5(1)");
+    EXPECT_FALSE(check_rollback(state));
+    publish(state, Way::Tokenless, Mode::Mixed, golden("tokenless"));
+    EXPECT_TRUE(check_rollback(state));
+    state.deleted = true;
+    EXPECT_TRUE(check_rollback(state));
 }
 
 TEST(Workflow, AllTokensLostBeforeTen) {
@@ -257,16 +309,20 @@ TEST(Workflow, AnchorsChangeOneAtATime) {
         return found;
     };
     put(state, Store::Tvs, kPublisherNode, recovery());
-    EXPECT_THAT(check_anchors(state, Store::CallManager, publisher), IsEmpty()) << "no CTL yet";
+    EXPECT_THAT(check_anchors(state, Store::CallManager, publisher), IsEmpty());
+    replace(state, Store::Tvs, kPublisherNode, recovery());
+    const auto without_ctl = check_anchors(state, Store::CallManager, publisher);
+    ASSERT_THAT(names(without_ctl), ElementsAre("one-anchor-at-a-time")) << "phones hold an ITL";
+    EXPECT_THAT(without_ctl.front().text, HasSubstr("ctlsign cluster restarted"));
     publish(state, Way::Tokenless, Mode::Mixed, golden("tokenless"));
     EXPECT_THAT(check_anchors(state, Store::CallManager, publisher), IsEmpty());
-    put(state, Store::Tvs, kPublisherNode, recovery(), 1);
+    replace(state, Store::Tvs, kPublisherNode, recovery());
     EXPECT_THAT(names(check_anchors(state, Store::CallManager, publisher)),
                 ElementsAre("one-anchor-at-a-time"));
     EXPECT_THAT(check_anchors(state, Store::Capf, publisher), IsEmpty());
     publish(state, Way::Tokenless, Mode::Mixed, golden("tokenless"), 2);
     EXPECT_THAT(check_anchors(state, Store::CallManager, publisher), IsEmpty());
-    put(state, Store::CallManager, kPublisherNode, load_certificate(krakow::kRegenerated + ".pem"), 2);
+    replace(state, Store::CallManager, kPublisherNode, load_certificate(krakow::kRegenerated + ".pem"));
     EXPECT_THAT(names(check_anchors(state, Store::Tvs, publisher)), ElementsAre("one-anchor-at-a-time"));
     EXPECT_THAT(names(check_anchors(state, Store::CallManager, subscriber)),
                 ElementsAre("one-anchor-at-a-time"))
