@@ -9,6 +9,7 @@
 #include <cli/terminal.hpp>
 #include <cli/token_access.hpp>
 #include <ctlsign/cluster/backup.hpp>
+#include <ctlsign/files/store.hpp>
 
 namespace ctlsign::cli {
 
@@ -45,6 +46,8 @@ pkcs11::Pin ask_new_passphrase(const Options& options) {
 }
 
 ExitCode save(const Options& options) {
+    if (same_file(options.file, options.cluster.path))
+        throw UsageError(fmt::format("{} is the cluster: its backup must be another file", options.file));
     cluster::Database database = cluster::Database::open(options.cluster.path);
     // What was under way is left as it is: what can no longer be ended may be why a backup is taken.
     const cluster::Writer writer(database, "cluster backup", std::chrono::seconds(10));

@@ -6,6 +6,7 @@
 #include <cli/cluster_access.hpp>
 #include <cli/cluster_nodes.hpp>
 #include <cli/expiry_report.hpp>
+#include <cli/input.hpp>
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
 #include <ctlsign/cluster/operation.hpp>

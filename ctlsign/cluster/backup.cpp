@@ -76,10 +76,12 @@ void seal_keys(const Database& copy, const pkcs11::Pin& passphrase) {
     }
 }
 
-// In FOLDER, named after the certificate that it belongs to.
-fs::path key_file(const fs::path& folder, const State& state, const StoredCertificate& stored) {
+// In FOLDER, named after the certificate that it belongs to. Nothing when no file can be named so.
+std::optional<fs::path> find_key_file(const fs::path& folder, const State& state,
+                                      const StoredCertificate& stored) {
     const auto node =
         std::ranges::find_if(state.nodes, [&](const Node& each) { return each.id == stored.node; });
+    if (node == state.nodes.end() || node->name.find('/') != std::string::npos) return std::nullopt;
     return folder / fmt::format("{}-{}-{}{}", to_text(stored.store), node->name,
                                 to_hex(stored.certificate.serial()),
                                 fs::path(*stored.key).extension().string());
@@ -168,17 +170,21 @@ void Backup::restore_keys(const std::string& folder, const pkcs11::Pin& passphra
     for (const StoredCertificate& stored : state.certificates) {
         const auto secret = stored.key ? secrets.find(*stored.key) : secrets.end();
         if (secret == secrets.end()) continue;
-        const fs::path file = key_file(target, state, stored);
-        write_private_file(file, as_text(secret->second.octets));
+        const auto file = find_key_file(target, state, stored);
+        if (!file) damaged(path_, "it has a key of no server");
+        write_private_file(*file, as_text(secret->second.octets));
         connection.run("UPDATE certificate SET key=? WHERE id=?",
-                       {std::string_view(file.native()), stored.id});
+                       {std::string_view(file->native()), stored.id});
     }
     image_ = copy.connection().image();
 }
 
 Database Backup::make_copy(const std::string& path) const {
     Database copy = Database::open_image(image_, path);
-    copy.connection().execute("DROP TABLE IF EXISTS sealed_key; VACUUM");
+    // What was under way when it was taken is long ended, one way or the other.
+    copy.connection().execute(
+        "DROP TABLE IF EXISTS sealed_key; DELETE FROM journal_token; DELETE FROM journal_node; "
+        "DELETE FROM journal; VACUUM");
     return copy;
 }
 

@@ -216,6 +216,16 @@ def test_the_history_has_every_ctl(mixed):
     assert mixed.mode == "0"
 
 
+def test_a_backup_does_not_go_on_where_a_command_was_ended(mixed):
+    assert "must be another file" in mixed("backup", "-o", "cluster.db", expect=2).err
+    with sqlite3.connect(mixed.folder / "cluster.db") as database:
+        database.execute("INSERT INTO journal VALUES(1, 'preparing', 0, 'update', 'tokenless', 1, 'nobody', NULL)")
+    mixed("backup", "-o", "middle.backup")
+    assert "ended in the middle" in mixed("status").out
+    mixed("restore", "middle.backup", "--cluster", "again.db")
+    assert "ended in the middle" not in mixed("status", "--cluster", "again.db").out
+
+
 def test_a_journal_that_makes_no_sense_is_not_guessed_at(mixed):
     with sqlite3.connect(mixed.folder / "cluster.db") as database:
         database.execute("INSERT INTO journal VALUES(1, 'dancing', 0, 'update', 'tokenless', 1, 'nobody', NULL)")
