@@ -4,6 +4,7 @@
 #include <cli/exit_code.hpp>
 #include <cli/terminal.hpp>
 #include <ctlsign/cluster/operation.hpp>
+#include <ctlsign/error.hpp>
 #include <ctlsign/trustlist/text.hpp>
 
 namespace ctlsign::cli {

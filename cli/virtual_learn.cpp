@@ -4,10 +4,10 @@
 
 #include <cli/command.hpp>
 #include <cli/json.hpp>
-#include <cli/output.hpp>
 #include <cli/terminal.hpp>
 #include <cli/token_access.hpp>
 #include <cli/virtual_learn.hpp>
+#include <ctlsign/files/store.hpp>
 #include <sast/identity.hpp>
 #include <softhsm-profiles/learn.hpp>
 
@@ -31,7 +31,7 @@ softhsm::Learned learn(const Options& options, const pkcs11::Token& token) {
 
 ExitCode run(const Options& options) {
     const auto learned = learn(options, find_token(options.token, options.name));
-    open_output(options.output, learned.profile.text.size(), {}).store(as_bytes(learned.profile.text));
+    store_file(options.output, as_bytes(learned.profile.text));
     if (options.format == Format::AsJson) {
         print_json({{"file", options.output}, {"not-learned", learned.unknown}});
     } else {
