@@ -141,7 +141,12 @@ void require_feasible(const ChangeOptions& options, cluster::Request request,
     complete(request, options);
     Administration administration(options.cluster, "cluster recover", purpose_of(options));
     Outlook outlook = look_ahead(administration.database, outset);
+    const auto fleet = find_fleet(options.fleet, administration.database);
+    if (fleet) choose_first_digest(request, outlook.state, *fleet);
     const cluster::Planned planned = work_out(request, outlook, options.force);
+    if (fleet)
+        (void)fleet->preflight(options.fleet.judge, as_planned(*planned.plan->list), phone::ListKind::Ctl,
+                               &outlook.state);
     const OpenedSigner opened = open_planned_signer(*planned.plan, at_hand, options.signers);
     require_pin_source(*planned.plan, at_hand, opened);
     prepare_nodes(outlook.nodes, Bytes(signed_size(*planned.plan)));

@@ -12,6 +12,7 @@
 #include <ctlsign/cluster/contents.hpp>
 #include <ctlsign/cluster/operation.hpp>
 #include <ctlsign/cluster/recovery.hpp>
+#include <ctlsign/cluster/rules.hpp>
 #include <ctlsign/trustlist/decode.hpp>
 #include <ctlsign/trustlist/text.hpp>
 
@@ -125,7 +126,9 @@ Found look(const cluster::State& state, const Options& options) {
         return condition_of(token.certificate, found.plugged, lost, forgotten);
     };
     for (const GivenToken& token : found.plugged) {
-        if (holds(named, token.certificate) || condition(token) != cluster::TokenCondition::Ready) continue;
+        if (holds(named, token.certificate) || check_is_token(state, token.certificate) ||
+            condition(token) != cluster::TokenCondition::Ready)
+            continue;
         if (const auto* left = find_left(state, token.certificate))
             found.aside.push_back(
                 fmt::format("{} is not taken unless --token names it: {}", token.text, to_text(left->state)));
@@ -137,13 +140,14 @@ Found look(const cluster::State& state, const Options& options) {
         found.facts.spares_named = true;
     }
     for (const std::string& name : options.tokens) {
-        GivenToken token = find_spare(name, found.plugged, options.change.signers.token);
+        const GivenToken token = find_spare(name, found.plugged, options.change.signers.token);
         if (holds(named, token.certificate))
             throw UsageError(fmt::format("--token {}: the CTL names it, it is no new one", name));
+        found.facts.spares.push_back(token.certificate);
+        // As it was named, URI and all, before what was found without a name.
+        found.plugged.insert(token.plugged ? found.plugged.begin() : found.plugged.end(), token);
         if (token.plugged && condition(token) != cluster::TokenCondition::Ready)
             throw UsageError(fmt::format("--token {}: {}", name, to_text(condition(token))));
-        found.facts.spares.push_back(token.certificate);
-        if (!token.plugged) found.plugged.push_back(std::move(token));
     }
     found.facts.call_manager_key = key_loads(state, cluster::Store::CallManager, options);
     found.facts.itl_recovery_key = key_loads(state, cluster::Store::ItlRecovery, options);

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -76,7 +77,10 @@ class FileStamp {
     /// Since the last call.
     bool changed() {
         // SQLite may write into a file beside it for as long as somebody has the database open.
-        const std::array<State, 2> states{state_of(path_), state_of(path_ + "-wal")};
+        std::error_code failed;
+        const auto real = std::filesystem::weakly_canonical(path_, failed);
+        const std::array<State, 2> states{state_of(path_),
+                                          state_of((failed ? path_ : real.string()) + "-wal")};
         return std::exchange(states_, states) != states;
     }
 

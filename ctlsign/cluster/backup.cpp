@@ -117,6 +117,16 @@ std::string backup_before_change(const Database& database) {
     return path.string();
 }
 
+static bool is_of_a_later_program(const std::string& path) {
+    try {
+        sqlite::Connection connection(path, sqlite::Connection::Access::Read, "");
+        return connection.integer("PRAGMA application_id") == kApplicationId &&
+               connection.integer("PRAGMA user_version") > static_cast<std::int64_t>(kMigrations.size());
+    } catch (const Error&) {
+        return false;
+    }
+}
+
 std::optional<std::string> find_damage(const std::string& path) {
     try {
         const Database database = Database::open(path);
@@ -124,6 +134,7 @@ std::optional<std::string> find_damage(const std::string& path) {
         if (database.is_whole()) return std::nullopt;
     } catch (const Error& error) {
         if (error.code() != Errc::Malformed && error.code() != sast::Errc::MalformedCertificate) throw;
+        if (is_of_a_later_program(path)) throw;
         return error.what();
     }
     return fmt::format("SQLite finds {} damaged", path);

@@ -23,6 +23,11 @@ namespace {
 constexpr std::size_t kHolderSize = 512;
 constexpr std::string_view kAdvice = "make it with: ctlsign cluster init";
 
+[[noreturn]] void no_cluster(const std::string& path) {
+    throw Error(Errc::Malformed, "open", path,
+                "this is no cluster's file: make one with ctlsign cluster init");
+}
+
 void migrate(sqlite::Connection& connection, std::int64_t version) {
     sqlite::Transaction transaction(connection);
     for (auto next = static_cast<std::size_t>(version); next < kMigrations.size(); ++next)
@@ -32,11 +37,18 @@ void migrate(sqlite::Connection& connection, std::int64_t version) {
     transaction.commit();
 }
 
+// Where PATH leads to, as SQLite follows it.
+std::string followed(const std::string& path) {
+    std::error_code failed;
+    const auto real = std::filesystem::weakly_canonical(path, failed);
+    return failed ? path : real.string();
+}
+
 // Why the file at PATH, or what SQLite keeps beside it, cannot be written; 0 when it can, or is not there.
 int find_write_error(const std::string& path) {
     if (::access(path.c_str(), F_OK) != 0) return 0;
-    const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-    for (const std::string& place : {path, folder.empty() ? std::string(".") : folder.string()})
+    const std::filesystem::path file = followed(path);
+    for (const auto& place : {file, file.parent_path()})
         if (::access(place.c_str(), W_OK) != 0) return errno;
     return 0;
 }
@@ -50,7 +62,7 @@ void prepare(sqlite::Connection& connection) {
 
 void store_database(const std::string& path, ByteView image) {
     // A log of another file would be taken for its own.
-    for (const std::string_view suffix : sqlite::kBeside) remove_file(path + std::string(suffix));
+    for (const std::string_view suffix : sqlite::kBeside) remove_file(followed(path) + std::string(suffix));
     store_file(path, image, Readers::OwnerAlone);
 }
 
@@ -77,8 +89,9 @@ Database Database::create(const std::string& path, std::string_view name, const 
     set("Release", release.text());
     set("RollbackToPre8", "False");
     append_audit(writer, "cluster-made", {{"cluster", std::string(name)}, {"release", release.text()}});
-    remove_file(path);
-    store_database(path, made.connection_->image());
+    const std::string file = followed(path);
+    remove_file(file);
+    store_database(file, made.connection_->image());
     return open(path);
 }
 
@@ -92,15 +105,20 @@ Database Database::open(const std::string& path) {
 
 Database Database::open_to_read(const std::string& path) {
     if (find_write_error(path) == 0) return open(path);
+    const std::string file = followed(path);
+    std::error_code none;
+    const auto size_of_log = [&] {
+        const auto size = std::filesystem::file_size(file + std::string(sqlite::kBeside.front()), none);
+        return none ? 0 : size;
+    };
+    if (std::filesystem::file_size(file, none) == 0 && !none && size_of_log() == 0) no_cluster(path);
     try {
         sqlite::Connection connection(path, sqlite::Connection::Access::Read, kAdvice);
         connection.integer("PRAGMA user_version");
         return open_image(connection.image(), path);
     } catch (const Error&) {
         // SQLite wants to write even to read, for the sake of others. Where no log is left there are none.
-        std::error_code none;
-        const auto log = std::filesystem::file_size(path + std::string(sqlite::kBeside.front()), none);
-        if (!none && log != 0) throw;
+        if (size_of_log() != 0) throw;
     }
     return open_image(load_file(path, limits::kBackup).bytes, path);
 }
@@ -111,9 +129,7 @@ Database Database::open_image(ByteView image, const std::string& path) {
 
 Database Database::brought_up(std::string path, std::unique_ptr<sqlite::Connection> connection) {
     const std::int64_t version = connection->integer("PRAGMA user_version");
-    if (connection->integer("PRAGMA application_id") != kApplicationId)
-        throw Error(Errc::Malformed, "open", path,
-                    "this is no cluster's file: make one with ctlsign cluster init");
+    if (connection->integer("PRAGMA application_id") != kApplicationId) no_cluster(path);
     if (version > static_cast<std::int64_t>(kMigrations.size()))
         throw Error(Errc::Malformed, "open", path, "a later ctlsign has written it: use that one");
     prepare(*connection);

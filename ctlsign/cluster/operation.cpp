@@ -76,7 +76,6 @@ std::int64_t record(Writer& writer, const JournalEntry& entry) {
     const std::int64_t publication = connection.last_id();
     writer.set_parameter("ClusterSecurityMode", entry.mode == Mode::Mixed ? "1" : "0");
     store_tokens(connection, entry.tokens);
-    if (entry.octets) settle_certificates(writer);
     return publication;
 }
 
@@ -88,7 +87,10 @@ std::int64_t complete(Writer& writer, const JournalEntry& entry) {
     const bool everywhere = entry.octets || static_cast<std::int64_t>(entry.before.size()) ==
                                                 connection.integer("SELECT count(*) FROM node");
     const std::int64_t publication = everywhere ? record(writer, entry) : 0;
-    if (entry.octets) add_restarts_of_ctl(writer, entry.operation);
+    if (entry.octets) {
+        settle_certificates(writer);
+        add_restarts_of_ctl(writer, entry.operation);
+    }
     append_audit(writer, "publication",
                  {{"operation", entry.operation},
                   {"mode", std::string(to_text(entry.mode))},

@@ -8,8 +8,8 @@ namespace ctlsign::cluster {
 namespace {
 
 constexpr std::string_view kExtension = "posix-rename@openssh.com";
-constexpr std::uint32_t kVersion = 3, kRequest = 1;
-enum Type : std::uint8_t { kInit = 1, kVersionIs = 2, kStatus = 101, kExtended = 200 };
+constexpr std::uint32_t kVersion = 3;
+enum Type : std::uint8_t { Init = 1, Version = 2, Status = 101, Extended = 200 };
 
 void append_u32(Bytes& to, std::uint32_t number) {
     for (int shift = 24; shift >= 0; shift -= 8) to.push_back(static_cast<std::uint8_t>(number >> shift));
@@ -52,7 +52,7 @@ class Reader {
 
 bool offers_it(const Bytes& greeting) {
     Reader reader(greeting);
-    if (reader.octet() != kVersionIs || reader.u32() != kVersion) return false;
+    if (reader.octet() != Version || reader.u32() != kVersion) return false;
     for (;;) {
         const auto name = reader.text(), version = reader.text();
         if (!name || !version) return false;
@@ -67,7 +67,7 @@ PosixRename::PosixRename(LIBSSH2_SESSION* session)
                                        LIBSSH2_CHANNEL_WINDOW_DEFAULT, LIBSSH2_CHANNEL_PACKET_DEFAULT,
                                        nullptr, 0)) {
     if (!channel_ || libssh2_channel_subsystem(channel_.get(), "sftp") != 0) return;
-    Bytes hello{kInit};
+    Bytes hello{Init};
     append_u32(hello, kVersion);
     if (!send(hello)) return;
     const auto greeting = receive();
@@ -75,8 +75,8 @@ PosixRename::PosixRename(LIBSSH2_SESSION* session)
 }
 
 std::optional<std::uint32_t> PosixRename::run(const std::string& path, const std::string& new_path) {
-    Bytes request{kExtended};
-    append_u32(request, kRequest);
+    Bytes request{Extended};
+    append_u32(request, ++request_);
     append_text(request, kExtension);
     append_text(request, path);
     append_text(request, new_path);
@@ -84,7 +84,7 @@ std::optional<std::uint32_t> PosixRename::run(const std::string& path, const std
     const auto answer = receive();
     if (!answer) return std::nullopt;
     Reader reader(*answer);
-    if (reader.octet() != kStatus || reader.u32() != kRequest) return std::nullopt;
+    if (reader.octet() != Status || reader.u32() != request_) return std::nullopt;
     return reader.u32();
 }
 

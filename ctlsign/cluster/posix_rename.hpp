@@ -32,6 +32,7 @@ class PosixRename {
 
     std::unique_ptr<LIBSSH2_CHANNEL, FreeWith<libssh2_channel_free>> channel_;
     bool offered_ = false;
+    std::uint32_t request_ = 0;  ///< the last one: a late answer to another is none
 };
 
 }  // namespace ctlsign::cluster

@@ -60,8 +60,8 @@ std::optional<Refusal> check_not_expired(const State& state, const sast::Certifi
 /// The rollback rule, before the parameter is set to True: it leaves secured phones nothing to verify a new
 /// CTL with.
 std::optional<Refusal> check_rollback(const State& state);
-/// The never-two-anchors-at-once rule, before the certificate in STORE of NODE changes. A first one is no
-/// change: the caller does not ask.
+/// The never-two-anchors-at-once rule, before the certificate in STORE of NODE changes. A first one that is
+/// imported is no change: the caller does not ask.
 std::vector<Refusal> check_anchors(const State& state, Store store, const Node& node);
 
 }  // namespace ctlsign::cluster

@@ -12,6 +12,10 @@ namespace ctlsign::cluster {
 
 namespace {
 
+constexpr std::string_view kBackToTokens =
+    "the publisher's key has signed the CTL: to go back to tokens, import the certificates of two into "
+    "Phone-SAST-trust, then run ctlsign cluster delete-ctl and ctlsign cluster mixed-mode --token";
+
 constexpr std::array<std::string_view, 6> kOperations{"mixed-mode",     "non-secure-mode", "update",
                                                       "reset-localkey", "token",           "delete-ctl"};
 constexpr std::string_view kFilename = "CTLFile.tlv";
@@ -90,10 +94,7 @@ class Planner {
                         ClusterRule::CtlExists,
                         "No CTL File exists on the server: ctlsign cluster mixed-mode makes one with tokens");
                 else if (state_.last->way != Way::Tokens)
-                    refuse(ClusterRule::SameWay,
-                           "the publisher's key has signed the CTL: ctlsign cluster mixed-mode --token goes "
-                           "back to "
-                           "tokens");
+                    refuse(ClusterRule::SameWay, std::string(kBackToTokens));
                 break;
             case Operation::DeleteCtl:
                 if (on_nodes() == nullptr) refuse(ClusterRule::CtlExists, "No CTL File exists on the server");
@@ -125,14 +126,13 @@ class Planner {
         const sast::Certificate signer = known.value_or(tokens.back());
         if (const TrustList* list = on_nodes()) {
             object(check_token_in_ctl(*list, signer));
+            if (!known && state_.last->way == Way::Tokenless) need_trust_in(tokens);
         } else if (last_ && !known) {
             // Phones hold the CTL that was deleted, and its signer is none of these (W8, W11).
-            if (state_.last->way == Way::Tokenless) {
-                for (auto& refusal : check_phone_sast_trust(state_, tokens)) object(std::move(refusal));
-                need_tvs();
-            } else {
+            if (state_.last->way == Way::Tokenless)
+                need_trust_in(tokens);
+            else
                 note("no token of the CTL that phones hold signs: delete the CTL by hand on every phone");
-            }
         }
         by_token(Mode::Mixed, tokens, signer);
     }
@@ -223,10 +223,7 @@ class Planner {
     // Going back to tokens is more than another signer: two of them, known to TVS (W8).
     bool require_token_ctl() {
         if (on_nodes() != nullptr && state_.last->way == Way::Tokenless)
-            refuse(ClusterRule::SameWay,
-                   "the publisher's key has signed the CTL: to go back to tokens, import the certificates of "
-                   "two into Phone-SAST-trust, then run ctlsign cluster delete-ctl and ctlsign cluster "
-                   "mixed-mode --token");
+            refuse(ClusterRule::SameWay, std::string(kBackToTokens));
         return !impossible_;
     }
 
@@ -319,6 +316,12 @@ class Planner {
         if (!last_) return;
         for (const auto& token : token_certificates(*last_))
             result_.plan->tokens.push_back({0, "", "", token, TokenState::Retired});
+    }
+
+    // Phones know none of TOKENS: TVS is to vouch for them.
+    void need_trust_in(std::span<const sast::Certificate> tokens) {
+        for (auto& refusal : check_phone_sast_trust(state_, tokens)) object(std::move(refusal));
+        need_tvs();
     }
 
     // Phones are to ask TVS for the signer.

@@ -56,7 +56,7 @@ std::string_view file_of(sqlite3* database) {
     const int extended = sqlite3_extended_errcode(database);
     if ((extended & 0xFF) == SQLITE_NOMEM) throw std::bad_alloc();
     const std::error_code code = code_of(extended, sqlite3_system_errno(database));
-    // A constraint or a statement that SQLite does not understand is a fault of this program.
+    // A constraint, or a script that SQLite does not understand, is a fault of this program.
     if (!code) throw std::logic_error(std::string(step) + ": " + sqlite3_errmsg(database));
     throw Error(code, step, file_of(database), sqlite3_errmsg(database));
 }

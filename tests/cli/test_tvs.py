@@ -506,7 +506,8 @@ def test_an_itl_is_no_ctl(serve, ctlsign, tmp_path):
 def test_a_start_can_be_ended(keys, tmp_path, number):
     os.mkfifo(tmp_path / "CTLFile.tlv")
     process = subprocess.Popen([PROGRAM, "tvs", "serve", "--key", keys / "tvs.pem", "--ctl", tmp_path / "CTLFile.tlv", "--listen", "127.0.0.1:0"],
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))  # a shell's background ignores SIGINT
     try:
         deadline = time.monotonic() + 30
         while "SigBlk:\t0000000000000000" in Path(f"/proc/{process.pid}/status").read_text():  # it has not come so far yet

@@ -47,10 +47,11 @@ def test_tokens_to_mixed_mode(tokens):
 
 def test_from_eleven_five_the_publisher_is_a_sast_beside_the_tokens(make_cluster):
     cluster = make_cluster("11.5(1)")
-    cluster("certificate", "regenerate", "--store", "ITLRecovery", "--node", "cucm-1051-a-pub", "--yes")
+    cluster("certificate", "regenerate", "--store", "ITLRecovery", "--node", "cucm-1051-a-pub", "--subject",
+            "CN=ITLRECOVERY_cucm-1051-a-pub", "--yes")
     for name in (FIRST, SECOND):
-        cluster.create_token(name, base=KRAKOW / "tokens" / name)
-    cluster.change("mixed-mode", *cluster.tokens(FIRST, SECOND), "--digest", "sha1")
+        cluster.create_token(name)
+    cluster("mixed-mode", *cluster.tokens(FIRST, SECOND), "--yes")
     signed = [signed for role, _, signed in cluster.records() if role == "SAST"]
     assert len(signed) == 4 and sum(signed) == 1
     # Its two are no tokens that could be plugged in.

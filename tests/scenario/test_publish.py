@@ -167,6 +167,14 @@ def test_a_backup_takes_the_place_of_a_damaged_file(mixed, damage):
     mixed.change("update", "--digest", "sha512")
 
 
+def test_the_file_of_a_later_program_is_not_put_aside(mixed):
+    mixed("backup", "-o", "krakow.backup")
+    edit(mixed.folder / "cluster.db", "PRAGMA user_version=1000")
+    before = (mixed.folder / "cluster.db").read_bytes()
+    assert "a later ctlsign has written it" in mixed("restore", "krakow.backup", "--yes", expect=3).err
+    assert (mixed.folder / "cluster.db").read_bytes() == before
+
+
 def test_a_damaged_file_stays_until_the_question_is_answered(mixed):
     mixed("backup", "-o", "krakow.backup")
     os.truncate(mixed.folder / "cluster.db", 0)

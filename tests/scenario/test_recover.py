@@ -115,6 +115,8 @@ def test_nothing_is_deleted_before_the_end_is_in_sight(both_lost):
     for source in ((), ("--pin-source", "env:NO_SUCH_PIN"), ("--pin-source", f"file:{cluster.folder}/absent")):
         assert "PIN" in cluster(*way, *source, expect=6 if "absent" in str(source) else 5).err
         assert cluster.ctl == before, source
+    cluster(*way, *pin(cluster, "NEW-A"), "--phones", "absent.csv", expect=6)
+    assert cluster.ctl == before
     cluster.add_node("cucm-1051-a-sub2", "10.48.47.155")
     (cluster.nodes["cucm-1051-a-sub2"] / "CTLFile.tlv").write_bytes(before)
     refused = cluster(*way, *pin(cluster, "NEW-A"), expect=4).err

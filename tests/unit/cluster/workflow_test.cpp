@@ -214,7 +214,8 @@ TEST(Workflow, TokenlessBackToTokens) {
     State state = krakow_state("10.5(1)");
     publish(state, Way::Tokenless, Mode::Mixed, golden("tokenless"));
     const Request back = with_tokens(Operation::MixedMode, tokens);
-    EXPECT_THAT(rules(plan(state, back)), ElementsAre("token-in-ctl")) << "not deleted";
+    EXPECT_THAT(rules(plan(state, back)), ElementsAre("token-in-ctl", "phone-sast-trust", "phone-sast-trust"))
+        << "neither deleted nor uploaded";
     state.deleted = true;
     EXPECT_THAT(rules(plan(state, back)), ElementsAre("phone-sast-trust", "phone-sast-trust"))
         << "not uploaded";
