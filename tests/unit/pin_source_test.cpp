@@ -82,7 +82,7 @@ TEST(PinSource, IsThereBeforeItIsAsked) {
 
 TEST(PinSource, OtherFormsAreRefused) {
     for (const char* text : {"", "env:", "file:", "fd:", "fd:x", "fd:-1", "fd:1x", "1234", "|echo 1234",
-                             "prompt", "file:%::", "file:a%zz"}) {
+                             "prompt", "file:///%::", "file:///a%zz"}) {
         EXPECT_THROW(make_pin_source(text), std::invalid_argument) << text;
     }
 }
