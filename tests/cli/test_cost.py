@@ -1,5 +1,7 @@
 """What a run costs: memory, and nothing loaded that is not needed. Not for instrumented builds, which need more."""
 
+import os
+import shutil
 import subprocess
 
 from conftest import KRAKOW, OPEN_TOOLS, PROGRAM
@@ -7,16 +9,22 @@ from conftest import KRAKOW, OPEN_TOOLS, PROGRAM
 SIGNER = OPEN_TOOLS / "asterisk.pem"
 
 
-def peak(*arguments):
+def peak(*arguments, program=PROGRAM):
     """The largest memory of a run, in KiB."""
     script = "import resource,subprocess,sys; subprocess.run(sys.argv[1:],check=True,stdout=subprocess.DEVNULL);" \
              "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-    done = subprocess.run(["/usr/bin/python3", "-c", script, PROGRAM, *arguments], capture_output=True, check=True)
+    done = subprocess.run(["/usr/bin/python3", "-c", script, program, *arguments], capture_output=True, check=True)
     return int(done.stdout)
 
 
-def test_showing_takes_less_than_12_mib():
-    assert peak("show", KRAKOW / "CTLFile-tokens.tlv") < 12 * 1024
+def test_showing_takes_less_than_12_mib(tmp_path):
+    # A copy that is not in memory yet: of one that is, the kernel maps what the program never asked for, too.
+    program = shutil.copy(PROGRAM, tmp_path)
+    descriptor = os.open(program, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(descriptor)
+    assert peak("show", KRAKOW / "CTLFile-tokens.tlv", program=program) < 12 * 1024
 
 
 def test_showing_loads_no_module():
