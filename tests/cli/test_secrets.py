@@ -2,6 +2,7 @@
 
 import os
 import pty
+import select
 import subprocess
 from pathlib import Path
 
@@ -63,6 +64,10 @@ def answer_prompt(tmp_path, environment, arguments, answer):
         os.execve(PROGRAM, [PROGRAM, *arguments], environment)
     screen, answered = b"", False
     while True:
+        if answered and answer == b"\x03" and not select.select([terminal], [], [], 2)[0]:
+            # A ^C between OpenSSL's handler and its reading is noted, and nothing more: as a person would, type it again.
+            os.write(terminal, answer)
+            continue
         try:
             part = os.read(terminal, 4096)
         except OSError:  # the program has gone
