@@ -5,16 +5,15 @@
 
 namespace ctlsign::cli {
 
-void add_anchor_options(CLI::App& command, AnchorOptions& options) {
+void add_anchor_options(Command command, AnchorOptions& options) {
     command
         .add_option("--installed", options.installed,
                     "A trust list that is trusted already, CTL before ITL; again for each")
-        ->type_name("FILE")
-        ->allow_extra_args(false);
-    command
-        .add_option("--certificate", options.certificates, "A certificate that is trusted; again for each")
-        ->type_name("PEM")
-        ->allow_extra_args(false);
+        .type_name("FILE")
+        .one_value();
+    command.add_option("--certificate", options.certificates, "A certificate that is trusted; again for each")
+        .type_name("PEM")
+        .one_value();
 }
 
 Anchors load_anchors(const AnchorOptions& options) {

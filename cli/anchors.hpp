@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include <CLI/App.hpp>
+#include <cli/command.hpp>
 #include <ctlsign/trustlist/verify.hpp>
 
 namespace ctlsign::cli {
@@ -12,7 +12,7 @@ namespace ctlsign::cli {
 struct AnchorOptions {
     std::vector<std::string> installed, certificates;  ///< paths
 };
-void add_anchor_options(CLI::App& command, AnchorOptions& options);
+void add_anchor_options(Command command, AnchorOptions& options);
 
 /// The same, loaded. view() lives as long as this.
 struct Anchors {

@@ -40,23 +40,23 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_attach(CLI::App& program, Action& action) {
+void add_attach(Command program, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(
+    Command command = add_command(
         program, "attach", "Check a signature made elsewhere, and write the finished file",
         "ctlsign attach CTLFile.tbs --signature CTLFile.sig --expect-digest 2a1d05... -o CTLFile.tlv");
-    command.add_option("PREPARED", options->prepared, "The file that prepare wrote")->required();
+    command.add_option("PREPARED", options->prepared, "The file that prepare wrote").required();
     command.add_option("--signature", options->signature, "The signature, raw octets")
-        ->type_name("RAW")
-        ->required();
-    command.add_option("-o,--output", options->output, "The file to write")->type_name("FILE")->required();
+        .type_name("RAW")
+        .required();
+    command.add_option("-o,--output", options->output, "The file to write").type_name("FILE").required();
     command
         .add_option("--certificate", options->certificate,
                     "Check with this certificate (else with the signer's record in the file)")
-        ->type_name("PEM");
+        .type_name("PEM");
     command
         .add_option("--expect-digest", options->digest, "The digest that was approved; any other is refused")
-        ->type_name("HEX");
+        .type_name("HEX");
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });
 }

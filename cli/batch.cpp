@@ -4,7 +4,6 @@
 #include <atomic>
 #include <thread>
 
-#include <CLI/App.hpp>
 #include <cli/batch.hpp>
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
@@ -61,11 +60,11 @@ bool Batch::has_failed(std::size_t file) const {
     return std::ranges::binary_search(failures_, file, {}, &Failure::file);
 }
 
-void add_jobs_option(CLI::App& command, unsigned& jobs) {
+void add_jobs_option(Command command, unsigned& jobs) {
     jobs = std::max(1U, std::thread::hardware_concurrency());
     command.add_option("--jobs", jobs, "Files that are worked on at once; a token signs one after the other")
-        ->type_name("N")
-        ->check(CLI::Range(1, 64).description(""));
+        .type_name("N")
+        .within(1, 64);
 }
 
 }  // namespace ctlsign::cli

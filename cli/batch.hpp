@@ -41,6 +41,6 @@ class Batch {
 };
 
 /// --jobs N.
-void add_jobs_option(CLI::App& command, unsigned& jobs);
+void add_jobs_option(Command command, unsigned& jobs);
 
 }  // namespace ctlsign::cli

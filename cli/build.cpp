@@ -42,15 +42,15 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_build(CLI::App& program, Action& action) {
+void add_build(Command program, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command =
+    Command command =
         add_command(program, "build", "Make a trust list from a manifest and sign it",
                     "ctlsign build ctl.toml --signer 'pkcs11:token=SAST-ADN008580ef' -o CTLFile.tlv");
     command.add_option("MANIFEST", options->manifest, "The recipe, TOML; paths in it are relative to it")
-        ->required();
+        .required();
     add_signer_options(command, options->signer);
-    command.add_option("-o,--output", options->output, "The file to write")->type_name("FILE")->required();
+    command.add_option("-o,--output", options->output, "The file to write").type_name("FILE").required();
     add_timestamp_option(command, options->timestamp);
     command.add_flag("--dry-run", options->dry_run, "Do everything up to the PIN, and write nothing");
     add_json_flag(command, options->format);

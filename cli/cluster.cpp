@@ -3,7 +3,7 @@
 
 namespace ctlsign::cli {
 
-void add_cluster_commands(CLI::App& command, Action& action) {
+void add_cluster_commands(Command command, Action& action) {
     add_cluster_init(command, action);
     add_cluster_node(command, action);
     add_cluster_certificate(command, action);

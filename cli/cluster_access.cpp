@@ -30,17 +30,17 @@ void end_unfinished(cluster::Writer& writer, Purpose purpose) {
 
 }  // namespace
 
-void add_cluster_option(CLI::App& command, ClusterOptions& options) {
+void add_cluster_option(Command command, ClusterOptions& options) {
     command.add_option("--cluster", options.path, "The cluster's file (default cluster.db)")
-        ->type_name("FILE");
+        .type_name("FILE");
 }
 
-void add_yes_flag(CLI::App& command, Answer& answer) {
+void add_yes_flag(Command command, Answer& answer) {
     command.add_flag_callback(
         "--yes", [&answer] { answer = Answer::Yes; }, "Answer the question with yes");
 }
 
-void add_force_flag(CLI::App& command, Force& force) {
+void add_force_flag(Command command, Force& force) {
     command.add_flag_callback(
         "--force", [&force] { force = Force::Yes; },
         "Go on where a rule refuses and can be forced; what will happen is told, and remembered by the "

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include <CLI/App.hpp>
+#include <cli/command.hpp>
 #include <cli/terminal.hpp>
 #include <ctlsign/cluster/database.hpp>
 #include <ctlsign/cluster/rules.hpp>
@@ -15,12 +15,12 @@ namespace ctlsign::cli {
 struct ClusterOptions {
     std::string path = "cluster.db";
 };
-void add_cluster_option(CLI::App& command, ClusterOptions& options);
+void add_cluster_option(Command command, ClusterOptions& options);
 /// --yes.
-void add_yes_flag(CLI::App& command, Answer& answer);
+void add_yes_flag(Command command, Answer& answer);
 /// --force.
 enum class Force { No, Yes };
-void add_force_flag(CLI::App& command, Force& force);
+void add_force_flag(Command command, Force& force);
 /// Refuses by the first of REFUSALS, unless all of them may be forced and are; says then what will happen.
 /// Throws Errc::RuleRefused.
 void require_allowed(const std::vector<cluster::Refusal>& refusals, Force force);

@@ -46,9 +46,9 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_cluster_adopt(CLI::App& parent, Action& action) {
+void add_cluster_adopt(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(
+    Command command = add_command(
         parent, "adopt",
         "Begin with the CTL that the nodes serve already: mode, signer and tokens are read from it",
         "ctlsign cluster adopt");

@@ -48,15 +48,15 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_cluster_audit(CLI::App& parent, Action& action) {
+void add_cluster_audit(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(
+    Command command = add_command(
         parent, "audit", "Who did what and when, as JSON lines; each holds the SHA-256 of the one before",
         "ctlsign cluster audit --verify");
     add_cluster_option(command, options->cluster);
     command.add_flag("--verify", options->verify, "Whether the chain is whole. Exit 0: it is");
     command.add_option("--head", options->head, "A head noted earlier: the chain must still hold it")
-        ->type_name("HEX");
+        .type_name("HEX");
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });
 }

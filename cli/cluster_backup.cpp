@@ -88,23 +88,23 @@ ExitCode restore(const Options& options) {
     return ExitCode::Done;
 }
 
-void add_passphrase_option(CLI::App& command, Options& options) {
+void add_passphrase_option(Command command, Options& options) {
     command
         .add_option("--pin-source", options.passphrase.pin_source,
                     "Where the passphrase of the keys comes from: prompt, env:NAME, file:PATH or fd:N; "
                     "default: prompt")
-        ->type_name("SOURCE");
+        .type_name("SOURCE");
 }
 
 }  // namespace
 
-void add_cluster_backup(CLI::App& parent, Action& action) {
+void add_cluster_backup(Command parent, Action& action) {
     const auto saving = std::make_shared<Options>();
-    CLI::App& save_command = add_command(
+    Command save_command = add_command(
         parent, "backup", "Write the whole trust state into one file; private keys only with --keys",
         "ctlsign cluster backup -o krakow.backup");
     add_cluster_option(save_command, saving->cluster);
-    save_command.add_option("-o,--output", saving->file, "The file to write")->type_name("FILE")->required();
+    save_command.add_option("-o,--output", saving->file, "The file to write").type_name("FILE").required();
     save_command.add_flag("--keys", saving->keys,
                           "With the files of private keys that the stores name, encrypted with a passphrase");
     add_passphrase_option(save_command, *saving);
@@ -112,14 +112,14 @@ void add_cluster_backup(CLI::App& parent, Action& action) {
     save_command.callback([&action, saving] { action = [saving] { return save(*saving); }; });
 
     const auto restoring = std::make_shared<Options>();
-    CLI::App& restore_command =
+    Command restore_command =
         add_command(parent, "restore", "Take the trust state from a backup; the nodes stay as they are",
                     "ctlsign cluster restore krakow.backup");
     add_cluster_option(restore_command, restoring->cluster);
-    restore_command.add_option("FILE", restoring->file, "The backup")->required();
+    restore_command.add_option("FILE", restoring->file, "The backup").required();
     restore_command
         .add_option("--keys", restoring->key_folder, "Write the private keys of the backup into this folder")
-        ->type_name("FOLDER");
+        .type_name("FOLDER");
     add_passphrase_option(restore_command, *restoring);
     add_yes_flag(restore_command, restoring->answer);
     add_json_flag(restore_command, restoring->format);

@@ -160,44 +160,44 @@ ExitCode remove(const Options& options) {
 
 }  // namespace
 
-void add_cluster_certificate(CLI::App& parent, Action& action) {
-    CLI::App& certificate = add_command(parent, "certificate", "The certificate stores of the cluster",
-                                        "ctlsign cluster certificate list --store Phone-SAST-trust");
-    certificate.require_subcommand(1);
+void add_cluster_certificate(Command parent, Action& action) {
+    Command certificate = add_command(parent, "certificate", "The certificate stores of the cluster",
+                                      "ctlsign cluster certificate list --store Phone-SAST-trust");
+    certificate.require_subcommand();
     const auto options = std::make_shared<Options>();
 
-    CLI::App& importing = add_command(
+    Command importing = add_command(
         certificate, "import", "Put a certificate into a store",
         "ctlsign cluster certificate import pub.pem --store CallManager --node cucm-pub --key pub.key");
     add_cluster_option(importing, options->cluster);
-    importing.add_option("FILE", options->file, "PEM or DER")->required();
+    importing.add_option("FILE", options->file, "PEM or DER").required();
     importing
         .add_option("--store", options->store, "CallManager, CAPF, TVS, ITLRecovery, Phone-SAST-trust, ...")
-        ->type_name("STORE")
-        ->required();
+        .type_name("STORE")
+        .required();
     importing.add_option("--node", options->node, "Whose own certificate it is (default: whom it names)")
-        ->type_name("NAME");
+        .type_name("NAME");
     importing
         .add_option("--key", options->key,
                     "Where its private key is: a PKCS#11 URI, or a PEM or PKCS#12 file")
-        ->type_name("SIGNER");
+        .type_name("SIGNER");
     add_force_flag(importing, options->force);
     add_json_flag(importing, options->format);
     importing.callback([&action, options] { action = [options] { return import(*options); }; });
 
-    CLI::App& listing = add_command(certificate, "list", "What is in the stores",
-                                    "ctlsign cluster certificate list --store CallManager");
+    Command listing = add_command(certificate, "list", "What is in the stores",
+                                  "ctlsign cluster certificate list --store CallManager");
     add_cluster_option(listing, options->cluster);
-    listing.add_option("--store", options->store, "This one alone")->type_name("STORE");
+    listing.add_option("--store", options->store, "This one alone").type_name("STORE");
     add_json_flag(listing, options->format);
     listing.callback([&action, options] { action = [options] { return list(*options); }; });
 
-    CLI::App& deleting =
+    Command deleting =
         add_command(certificate, "delete", "Take a certificate out of a trust store",
                     "ctlsign cluster certificate delete SAST-ADN008580ef --store Phone-SAST-trust");
     add_cluster_option(deleting, options->cluster);
-    deleting.add_option("CERTIFICATE", options->serial, "Its serial number or common name")->required();
-    deleting.add_option("--store", options->store, "Where it is")->type_name("STORE")->required();
+    deleting.add_option("CERTIFICATE", options->serial, "Its serial number or common name").required();
+    deleting.add_option("--store", options->store, "Where it is").type_name("STORE").required();
     add_yes_flag(deleting, options->answer);
     add_json_flag(deleting, options->format);
     deleting.callback([&action, options] { action = [options] { return remove(*options); }; });

@@ -34,7 +34,7 @@ void complete(cluster::Request& request, const ChangeOptions& options) {
         if (!request.digest) throw UsageError("--digest is sha1, sha256 or sha512");
     }
     request.time = choose_timestamp(options.timestamp, std::nullopt);
-    request.now = now().time_since_epoch().count();
+    request.now = unix_now();
 }
 
 // A first CTL has the digest that every phone can check.
@@ -80,7 +80,7 @@ Json report_dry_run(const cluster::Plan& plan, const std::vector<cluster::Reache
 
 }  // namespace
 
-void add_change_options(CLI::App& command, ChangeOptions& options) {
+void add_change_options(Command command, ChangeOptions& options) {
     add_cluster_option(command, options.cluster);
     add_publisher_argument(command, options.signers);
     add_token_options(command, options.signers.token);
@@ -89,7 +89,7 @@ void add_change_options(CLI::App& command, ChangeOptions& options) {
             "--digest", options.digest,
             "sha1, sha256 or sha512 (default: that of the current CTL, for a first one sha512, or sha1 when "
             "phones know no other)")
-        ->type_name("DIGEST");
+        .type_name("DIGEST");
     add_timestamp_option(command, options.timestamp);
     add_fleet_options(command, options.fleet);
     add_yes_flag(command, options.answer);
@@ -98,13 +98,13 @@ void add_change_options(CLI::App& command, ChangeOptions& options) {
     add_json_flag(command, options.format);
 }
 
-void add_ways(CLI::App& command, ChangeOptions& options) {
+void add_ways(Command command, ChangeOptions& options) {
     add_token_argument(command, options.signers);
     command
         .add_flag_callback(
             "--tokenless", [&options] { options.way = cluster::Way::Tokenless; },
             "The publisher's key signs, from now on")
-        ->excludes("--token");
+        .excludes("--token");
 }
 
 const Wording& wording_of(cluster::Operation operation) {

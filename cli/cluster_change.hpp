@@ -27,9 +27,9 @@ struct ChangeOptions {
     bool dry_run = false;
     Format format = Format::AsText;
 };
-void add_change_options(CLI::App& command, ChangeOptions& options);
+void add_change_options(Command command, ChangeOptions& options);
 /// --token, or --tokenless: where either may sign.
-void add_ways(CLI::App& command, ChangeOptions& options);
+void add_ways(Command command, ChangeOptions& options);
 
 /// What Unified CM says about an operation.
 struct Wording {

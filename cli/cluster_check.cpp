@@ -64,7 +64,7 @@ class Check {
                                                                             : cluster::Operation::MixedMode;
         request_.way = options_.way;
         request_.time = choose_timestamp(options_.timestamp, std::nullopt);
-        request_.now = now().time_since_epoch().count();
+        request_.now = unix_now();
         for (const std::string& text : options_.signers.tokens)
             tokens_.push_back(find_given_token(text, options_.signers.token));
         if (tokens_.empty() && !options_.way && has_ctl && state_.ctl()->way == cluster::Way::Tokens)
@@ -149,12 +149,12 @@ ExitCode run(const ChangeOptions& options) {
 
 }  // namespace
 
-void add_cluster_check(CLI::App& parent, Action& action) {
+void add_cluster_check(Command parent, Action& action) {
     const auto options = std::make_shared<ChangeOptions>();
-    CLI::App& command = add_command(parent, "check",
-                                    "Before a change of the CTL: can it be finished? Rules, nodes, stores, "
-                                    "signer; no PIN. Exit 0: it can",
-                                    "ctlsign cluster check --token SAST-ADN008580ef");
+    Command command = add_command(parent, "check",
+                                  "Before a change of the CTL: can it be finished? Rules, nodes, stores, "
+                                  "signer; no PIN. Exit 0: it can",
+                                  "ctlsign cluster check --token SAST-ADN008580ef");
     add_cluster_option(command, options->cluster);
     add_ways(command, *options);
     add_publisher_argument(command, options->signers);

@@ -86,14 +86,14 @@ ExitCode run(const ChangeOptions& options, const std::string& node) {
 
 }  // namespace
 
-void add_cluster_delete(CLI::App& parent, Action& action) {
+void add_cluster_delete(Command parent, Action& action) {
     const auto options = std::make_shared<ChangeOptions>();
     const auto node = std::make_shared<std::string>();
-    CLI::App& command =
+    Command command =
         add_command(parent, "delete-ctl", "Take the CTL from every node, before tokens sign again",
                     "ctlsign cluster delete-ctl");
     add_cluster_option(command, options->cluster);
-    command.add_option("--node", *node, "From this one alone; in non-secure mode")->type_name("NAME");
+    command.add_option("--node", *node, "From this one alone; in non-secure mode").type_name("NAME");
     add_yes_flag(command, options->answer);
     add_force_flag(command, options->force);
     add_json_flag(command, options->format);

@@ -53,14 +53,14 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_cluster_expiry(CLI::App& parent, Action& action) {
+void add_cluster_expiry(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command =
+    Command command =
         add_command(parent, "expiry",
                     "Certificates that expire: a warning from thirty days, an alarm from seven. Exit 0: none",
                     "ctlsign cluster expiry --at 2027-01-01T00:00:00Z");
     add_cluster_option(command, options->cluster);
-    command.add_option("--at", options->time, "As it will be at that time; default: now")->type_name("TIME");
+    command.add_option("--at", options->time, "As it will be at that time; default: now").type_name("TIME");
     command.add_flag("--all", options->all, "Those that are fine too");
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });

@@ -63,15 +63,17 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_cluster_history(CLI::App& parent, Action& action) {
+void add_cluster_history(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(parent, "history", "Every CTL that was published, the last one last",
-                                    "ctlsign cluster history --number 3 -o CTLFile.tlv");
+    Command command = add_command(parent, "history", "Every CTL that was published, the last one last",
+                                  "ctlsign cluster history --number 3 -o CTLFile.tlv");
     add_cluster_option(command, options->cluster);
-    auto* number =
-        command.add_option("--number", options->number, "Write the CTL of this one")->type_name("N");
-    command.add_option("-o,--output", options->output, "The file to write")->type_name("FILE")->needs(number);
-    number->needs("--output");
+    Option number = command.add_option("--number", options->number, "Write the CTL of this one");
+    number.type_name("N");
+    command.add_option("-o,--output", options->output, "The file to write")
+        .type_name("FILE")
+        .needs("--number");
+    number.needs("--output");
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });
 }

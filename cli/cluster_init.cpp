@@ -32,15 +32,15 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_cluster_init(CLI::App& parent, Action& action) {
+void add_cluster_init(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(parent, "init", "Make the file that knows everything about one cluster",
-                                    "ctlsign cluster init --name krakow --release '10.5(2)'");
+    Command command = add_command(parent, "init", "Make the file that knows everything about one cluster",
+                                  "ctlsign cluster init --name krakow --release '10.5(2)'");
     add_cluster_option(command, options->cluster);
-    command.add_option("--name", options->name, "For people (default cluster)")->type_name("NAME");
+    command.add_option("--name", options->name, "For people (default cluster)").type_name("NAME");
     command.add_option("--release", options->release, "Of the Unified CM: 10.5(2), 12.5(1)SU3, 14SU3")
-        ->type_name("RELEASE")
-        ->required();
+        .type_name("RELEASE")
+        .required();
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });
 }

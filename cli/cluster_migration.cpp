@@ -163,30 +163,29 @@ ExitCode run_import(const Options& options) {
     return ExitCode::Done;
 }
 
-void add_place(CLI::App& command, Options& options, const std::string& description) {
-    command.add_option("PLACE", options.place, description)->required();
-    command.add_option("--host-key", options.trust.host_key, "Of an SSH server: SHA256:...")
-        ->type_name("KEY");
+void add_place(Command command, Options& options, const std::string& description) {
+    command.add_option("PLACE", options.place, description).required();
+    command.add_option("--host-key", options.trust.host_key, "Of an SSH server: SHA256:...").type_name("KEY");
     command
         .add_option("--identity", options.trust.identity,
                     "A private key to log in with; default: those of the SSH agent")
-        ->type_name("FILE");
+        .type_name("FILE");
     command
         .add_option("--pin-source", options.passphrase.pin_source,
                     "A passphrase that keeps the file from being changed: prompt, env:NAME, file:PATH or "
                     "fd:N; default: none, compare the fingerprints")
-        ->type_name("SOURCE");
+        .type_name("SOURCE");
     add_json_flag(command, options.format);
 }
 
 }  // namespace
 
-void add_cluster_migration(CLI::App& parent, Action& action) {
+void add_cluster_migration(Command parent, Action& action) {
     const std::string meeting =
         "A folder, or sftp://USER@HOST/FOLDER, where clusters leave files for each other";
 
     const auto exporting = std::make_shared<Options>();
-    CLI::App& export_command = add_command(
+    Command export_command = add_command(
         parent, "export", "Before phones move: show this cluster's certificates to others, as PKCS#12",
         "ctlsign cluster export /mnt/meeting");
     add_cluster_option(export_command, exporting->cluster);
@@ -195,7 +194,7 @@ void add_cluster_migration(CLI::App& parent, Action& action) {
         [&action, exporting] { action = [exporting] { return run_export(*exporting); }; });
 
     const auto consolidating = std::make_shared<Options>();
-    CLI::App& consolidate_command =
+    Command consolidate_command =
         add_command(parent, "consolidate", "Put what every cluster has exported into one PKCS#12 file, once",
                     "ctlsign cluster consolidate /mnt/meeting");
     add_place(consolidate_command, *consolidating, meeting);
@@ -203,7 +202,7 @@ void add_cluster_migration(CLI::App& parent, Action& action) {
         [&action, consolidating] { action = [consolidating] { return run_consolidate(*consolidating); }; });
 
     const auto importing = std::make_shared<Options>();
-    CLI::App& import_command = add_command(
+    Command import_command = add_command(
         parent, "import", "Let phones of this cluster trust the others, so that they may move there",
         "ctlsign cluster import /mnt/meeting");
     add_cluster_option(import_command, importing->cluster);

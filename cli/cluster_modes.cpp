@@ -18,10 +18,10 @@ ExitCode run(const ChangeOptions& options, cluster::Operation operation) {
 
 enum class Ways { Either, PublisherAlone };
 
-void add_change(CLI::App& parent, Action& action, cluster::Operation operation, Ways ways,
+void add_change(Command parent, Action& action, cluster::Operation operation, Ways ways,
                 const std::string& description, const std::string& example) {
     const auto options = std::make_shared<ChangeOptions>();
-    CLI::App& command = add_command(parent, std::string(to_text(operation)), description, example);
+    Command command = add_command(parent, std::string(to_text(operation)), description, example);
     if (ways == Ways::Either) add_ways(command, *options);
     add_change_options(command, *options);
     command.callback([&action, options, operation] {
@@ -31,7 +31,7 @@ void add_change(CLI::App& parent, Action& action, cluster::Operation operation, 
 
 }  // namespace
 
-void add_cluster_modes(CLI::App& parent, Action& action) {
+void add_cluster_modes(Command parent, Action& action) {
     using cluster::Operation;
     add_change(parent, action, Operation::MixedMode, Ways::Either,
                "Secure the cluster: a CTL on every node, signed by tokens or by the publisher's key",

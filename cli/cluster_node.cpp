@@ -113,49 +113,49 @@ ExitCode list(const Options& options) {
 
 }  // namespace
 
-void add_cluster_node(CLI::App& parent, Action& action) {
-    CLI::App& node =
+void add_cluster_node(Command parent, Action& action) {
+    Command node =
         add_command(parent, "node", "The servers that give phones their files", "ctlsign cluster node list");
-    node.require_subcommand(1);
+    node.require_subcommand();
 
     const auto options = std::make_shared<Options>();
-    CLI::App& adding = add_command(
+    Command adding = add_command(
         node, "add", "Add a server; the publisher is the first of a cluster",
         "ctlsign cluster node add cucm-pub --publisher --address 10.48.47.153 --target /srv/tftp/pub");
     add_cluster_option(adding, options->cluster);
-    adding.add_option("NAME", options->name, "Host name, as certificates and CTL say it")->required();
+    adding.add_option("NAME", options->name, "Host name, as certificates and CTL say it").required();
     adding.add_option("--address", options->address, "IP address, as the CTL says it")
-        ->type_name("ADDRESS")
-        ->required();
+        .type_name("ADDRESS")
+        .required();
     adding
         .add_option("--target", options->target,
                     "Where the files are that it serves by TFTP: a folder, or sftp://USER@HOST/FOLDER")
-        ->type_name("FOLDER")
-        ->required();
+        .type_name("FOLDER")
+        .required();
     adding.add_option("--role", options->role, "CCM+TFTP (default), CCM or TFTP: the services that it runs")
-        ->type_name("ROLE");
+        .type_name("ROLE");
     adding
         .add_option("--host-key", options->host_key,
                     "Of an SSH server, as ssh-keygen -l prints it: SHA256:...")
-        ->type_name("KEY");
+        .type_name("KEY");
     adding
         .add_option("--identity", options->identity,
                     "A private key to log in with; default: those of the SSH agent")
-        ->type_name("FILE");
+        .type_name("FILE");
     adding.add_flag_callback(
         "--publisher", [options] { options->place = cluster::Place::Publisher; }, "The cluster's publisher");
     add_json_flag(adding, options->format);
     adding.callback([&action, options] { action = [options] { return add(*options); }; });
 
-    CLI::App& removing = add_command(node, "remove", "Forget a server and its certificates; its files stay",
-                                     "ctlsign cluster node remove cucm-sub3");
+    Command removing = add_command(node, "remove", "Forget a server and its certificates; its files stay",
+                                   "ctlsign cluster node remove cucm-sub3");
     add_cluster_option(removing, options->cluster);
-    removing.add_option("NAME", options->name, "The server")->required();
+    removing.add_option("NAME", options->name, "The server").required();
     add_yes_flag(removing, options->answer);
     add_json_flag(removing, options->format);
     removing.callback([&action, options] { action = [options] { return remove(*options); }; });
 
-    CLI::App& listing =
+    Command listing =
         add_command(node, "list", "The servers, the publisher first", "ctlsign cluster node list");
     add_cluster_option(listing, options->cluster);
     add_json_flag(listing, options->format);

@@ -320,28 +320,26 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_cluster_recover(CLI::App& parent, Action& action) {
+void add_cluster_recover(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(
+    Command command = add_command(
         parent, "recover",
         "What is lost, what still works, which ways lead out and what each costs; goes the one chosen",
         "ctlsign cluster recover --lost SAST-ADN0054f509 --way replace-token");
-    command.add_option("--lost", options->lost, "A token that is lost")
-        ->type_name("TOKEN")
-        ->allow_extra_args(false);
+    command.add_option("--lost", options->lost, "A token that is lost").type_name("TOKEN").one_value();
     command.add_option("--forgotten", options->forgotten, "A token whose PIN nobody knows")
-        ->type_name("TOKEN")
-        ->allow_extra_args(false);
+        .type_name("TOKEN")
+        .one_value();
     command
         .add_option("--token", options->tokens,
                     "A new token that the CTL is to name: PKCS#11 URI, label or serial number; the last one "
                     "signs where all of them are new (default: those plugged in, when there are no more "
                     "than the way needs)")
-        ->type_name("SIGNER")
-        ->allow_extra_args(false);
+        .type_name("SIGNER")
+        .one_value();
     command
         .add_option("--way", options->way, "The way to go; the program does what it can, and says the rest")
-        ->type_name("WAY");
+        .type_name("WAY");
     add_change_options(command, options->change);
     command.callback([&action, options] { action = [options] { return run(*options); }; });
 }

@@ -73,7 +73,7 @@ ExitCode run(const Options& options) {
     const auto refusals = check_anchors(state, store, node);
     require_allowed(refusals, options.force);
 
-    const std::int64_t begin = now().time_since_epoch().count();
+    const std::int64_t begin = unix_now();
     const cluster::NewCertificate fresh({subject_of(options, state, store, node), options.bits, begin,
                                          begin + static_cast<std::int64_t>(options.days) * kDay});
     const auto notes = announce(state, store, node, fresh.certificate());
@@ -118,25 +118,25 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_cluster_regenerate(CLI::App& parent, Action& action) {
+void add_cluster_regenerate(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command =
+    Command command =
         add_command(parent, "regenerate", "Make a new key and a self-signed certificate for a server",
                     "ctlsign cluster certificate regenerate --store CAPF");
     add_cluster_option(command, options->cluster);
     command.add_option("--store", options->store, "CallManager, CAPF, TVS, ITLRecovery, tomcat or ipsec")
-        ->type_name("STORE")
-        ->required();
+        .type_name("STORE")
+        .required();
     command.add_option("--node", options->node, "Whose (default for CAPF and ITLRecovery: the publisher's)")
-        ->type_name("NAME");
+        .type_name("NAME");
     command.add_option("--subject", options->subject, "CN=...,OU=... (default: as it was)")
-        ->type_name("SUBJECT");
-    command.add_option("--bits", options->bits, "1024, 2048 (default) or 4096")->type_name("BITS");
+        .type_name("SUBJECT");
+    command.add_option("--bits", options->bits, "1024, 2048 (default) or 4096").type_name("BITS");
     command.add_option("--days", options->days, "How long it is valid (default: five years)")
-        ->type_name("DAYS")
-        ->check(CLI::Range(1U, 36500U).description(""));
+        .type_name("DAYS")
+        .within(1U, 36500U);
     command.add_option("--key", options->key, "Where to write the private key (default: cluster.db.keys/)")
-        ->type_name("FILE");
+        .type_name("FILE");
     add_yes_flag(command, options->answer);
     add_force_flag(command, options->force);
     add_json_flag(command, options->format);

@@ -40,13 +40,13 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_cluster_release(CLI::App& parent, Action& action) {
+void add_cluster_release(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command =
+    Command command =
         add_command(parent, "release", "Note that the cluster has another release, upgraded or downgraded",
                     "ctlsign cluster release '11.5(1)'");
     add_cluster_option(command, options->cluster);
-    command.add_option("RELEASE", options->release, "10.5(2), 12.5(1)SU3, 14SU3")->required();
+    command.add_option("RELEASE", options->release, "10.5(2), 12.5(1)SU3, 14SU3").required();
     add_yes_flag(command, options->answer);
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });

@@ -6,9 +6,9 @@
 
 namespace ctlsign::cli {
 
-void add_cluster_restarted(CLI::App& parent, Action& action) {
+void add_cluster_restarted(Command parent, Action& action) {
     const auto options = std::make_shared<ClusterOptions>();
-    CLI::App& command = add_command(
+    Command command = add_command(
         parent, "restarted", "Note that the services which status names are restarted, and the phones reset",
         "ctlsign cluster restarted");
     add_cluster_option(command, *options);

@@ -38,14 +38,14 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_cluster_rollback(CLI::App& parent, Action& action) {
+void add_cluster_rollback(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command =
+    Command command =
         add_command(parent, "rollback-parameter",
                     "Note the value of the parameter \"Prepare cluster for rollback to pre-8.0\"",
                     "ctlsign cluster rollback-parameter False");
     add_cluster_option(command, options->cluster);
-    command.add_option("VALUE", options->value, "True or False")->required();
+    command.add_option("VALUE", options->value, "True or False").required();
     add_force_flag(command, options->force);
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });

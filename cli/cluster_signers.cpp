@@ -9,21 +9,21 @@
 
 namespace ctlsign::cli {
 
-void add_token_argument(CLI::App& command, ClusterSignerOptions& options) {
+void add_token_argument(Command command, ClusterSignerOptions& options) {
     command
         .add_option("--token", options.tokens,
                     "A security token: PKCS#11 URI, label or serial number; one that does not sign may be "
                     "the file of "
                     "its certificate. The last that may sign does")
-        ->type_name("SIGNER")
-        ->allow_extra_args(false);
+        .type_name("SIGNER")
+        .one_value();
 }
 
-void add_publisher_argument(CLI::App& command, ClusterSignerOptions& options) {
+void add_publisher_argument(Command command, ClusterSignerOptions& options) {
     command
         .add_option("--signer", options.signer,
                     "The publisher's key: PKCS#11 URI, PEM or PKCS#12 file (default: as the stores say)")
-        ->type_name("SIGNER");
+        .type_name("SIGNER");
 }
 
 GivenToken find_given_token(const std::string& text, const TokenOptions& options) {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <CLI/App.hpp>
+#include <cli/command.hpp>
 #include <cli/signer.hpp>
 #include <cli/token_access.hpp>
 #include <ctlsign/cluster/workflow.hpp>
@@ -21,9 +21,9 @@ struct ClusterSignerOptions {
     TokenOptions token;
 };
 /// --token, any number of times.
-void add_token_argument(CLI::App& command, ClusterSignerOptions& options);
+void add_token_argument(Command command, ClusterSignerOptions& options);
 /// --signer.
-void add_publisher_argument(CLI::App& command, ClusterSignerOptions& options);
+void add_publisher_argument(Command command, ClusterSignerOptions& options);
 
 /// A token as --token named it: plugged in, or known by its certificate in a file alone.
 struct GivenToken {

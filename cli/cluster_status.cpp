@@ -88,7 +88,7 @@ ExitCode run(const Options& options) {
     }
     if (!restarts.empty()) text += "then reset all phones, and run ctlsign cluster restarted\n";
     Json& expiries = json["expires"] = Json::array();
-    for (const cluster::Expiry& expiry : list_expiries(state, now().time_since_epoch().count())) {
+    for (const cluster::Expiry& expiry : list_expiries(state, unix_now())) {
         if (expiry.urgency == cluster::Urgency::Fine) continue;
         expiries.push_back(expiry_json(expiry));
         text += expiry_line(expiry);
@@ -99,9 +99,9 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_cluster_status(CLI::App& parent, Action& action) {
+void add_cluster_status(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command =
+    Command command =
         add_command(parent, "status", "Mode, signer and what every node serves. Exit 0: all the same",
                     "ctlsign cluster status --json");
     add_cluster_option(command, options->cluster);

@@ -62,7 +62,7 @@ ExitCode list(const Options& options) {
     return ExitCode::Done;
 }
 
-void add_reasons(CLI::App& command, const std::shared_ptr<Options>& options) {
+void add_reasons(Command command, const std::shared_ptr<Options>& options) {
     const auto add = [&](const std::string& name, cluster::TokenState state, const std::string& text) {
         command.add_flag_callback(
             name, [options, state] { options->because = state; }, text);
@@ -74,40 +74,40 @@ void add_reasons(CLI::App& command, const std::shared_ptr<Options>& options) {
 
 }  // namespace
 
-void add_cluster_token(CLI::App& parent, Action& action) {
-    CLI::App& token = add_command(parent, "token", "The security tokens that may sign the CTL",
-                                  "ctlsign cluster token list");
-    token.require_subcommand(1);
+void add_cluster_token(Command parent, Action& action) {
+    Command token = add_command(parent, "token", "The security tokens that may sign the CTL",
+                                "ctlsign cluster token list");
+    token.require_subcommand();
 
     const auto adding = std::make_shared<Options>();
-    CLI::App& add = add_command(token, "add",
-                                "Have a CTL signed that names another token, and perhaps a lost one no more",
-                                "ctlsign cluster token add 'pkcs11:serial=0b12' --drop SAST-ADN0054f509 "
-                                "--lost --token SAST-ADN008580ef");
+    Command add = add_command(token, "add",
+                              "Have a CTL signed that names another token, and perhaps a lost one no more",
+                              "ctlsign cluster token add 'pkcs11:serial=0b12' --drop SAST-ADN0054f509 "
+                              "--lost --token SAST-ADN008580ef");
     add.add_option("TOKEN", adding->added,
                    "The new one: PKCS#11 URI, label or serial number, or the file of its certificate")
-        ->required();
+        .required();
     add.add_option("--drop", adding->dropped, "One that the CTL names no more: label or serial number")
-        ->type_name("TOKEN")
-        ->allow_extra_args(false);
+        .type_name("TOKEN")
+        .one_value();
     add_reasons(add, adding);
     add_token_argument(add, adding->change.signers);
     add_change_options(add, adding->change);
     add.callback([&action, adding] { action = [adding] { return change(*adding); }; });
 
     const auto removing = std::make_shared<Options>();
-    CLI::App& remove =
+    Command remove =
         add_command(token, "remove", "Have a CTL signed that names a token no more: that revokes it",
                     "ctlsign cluster token remove SAST-ADN0054f509 --lost --token SAST-ADN008580ef");
-    remove.add_option("TOKEN", removing->dropped, "Label or serial number")->required()->expected(1);
+    remove.add_option("TOKEN", removing->dropped, "Label or serial number").required().once();
     add_reasons(remove, removing);
     add_token_argument(remove, removing->change.signers);
     add_change_options(remove, removing->change);
     remove.callback([&action, removing] { action = [removing] { return change(*removing); }; });
 
     const auto listing = std::make_shared<Options>();
-    CLI::App& known = add_command(token, "list", "The tokens that have signed for this cluster, or may",
-                                  "ctlsign cluster token list");
+    Command known = add_command(token, "list", "The tokens that have signed for this cluster, or may",
+                                "ctlsign cluster token list");
     add_cluster_option(known, listing->change.cluster);
     add_json_flag(known, listing->change.format);
     known.callback([&action, listing] { action = [listing] { return list(*listing); }; });

@@ -127,17 +127,17 @@ std::string zsh(const CommandInfo& program) {
 
 }  // namespace
 
-void add_completion(CLI::App& program, Action& action) {
+void add_completion(Command program, Action& action) {
     const auto shell = std::make_shared<std::string>();
-    CLI::App& command =
+    Command command =
         add_command(program, "completion", "Print shell completion",
                     fmt::format("{0} completion bash > /etc/bash_completion.d/{0}", program_name()));
-    command.group("");
-    command.add_option("SHELL", *shell, "bash or zsh")->required();
-    command.callback([&program, &action, shell] {
-        action = [&program, &action, shell] {
+    command.hide();
+    command.add_option("SHELL", *shell, "bash or zsh").required();
+    command.callback([program, &action, shell] {
+        action = [program, &action, shell] {
             add_every_group(program, action);
-            const CommandInfo info = describe(program);
+            const CommandInfo info = describe(program.parsed());
             if (*shell != "bash" && *shell != "zsh")
                 throw UsageError(fmt::format("completion {}: there is one for bash and one for zsh", *shell));
             print(*shell == "bash" ? bash(info) : zsh(info));

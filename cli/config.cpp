@@ -48,16 +48,16 @@ std::vector<std::string> targets_for(const std::vector<std::string>& files,
     return targets;
 }
 
-void add_place_options(CLI::App& command, Places& places) {
+void add_place_options(Command command, Places& places) {
     command.add_option("-d,--folder", places.folder, "Write there, instead of beside each file")
-        ->type_name("FOLDER");
+        .type_name("FOLDER");
     command
         .add_option("--root", places.root,
                     "The folder that phones download from: names in headers are relative to it")
-        ->type_name("FOLDER");
+        .type_name("FOLDER");
 }
 
-void add_config_commands(CLI::App& command, Action& action) {
+void add_config_commands(Command command, Action& action) {
     add_config_sign(command, action);
     add_config_verify(command, action);
     add_config_strip(command, action);

@@ -8,9 +8,9 @@
 namespace ctlsign::cli {
 
 /// The subcommands of `config`, a file each.
-void add_config_sign(CLI::App& parent, Action& action);
-void add_config_verify(CLI::App& parent, Action& action);
-void add_config_strip(CLI::App& parent, Action& action);
+void add_config_sign(Command parent, Action& action);
+void add_config_verify(Command parent, Action& action);
+void add_config_strip(Command parent, Action& action);
 
 /// Where the files of `config` lie: -d FOLDER, --root FOLDER.
 struct Places {
@@ -22,6 +22,6 @@ std::vector<std::string> names_below_root(const std::vector<std::string>& files,
 /// UsageError when two would go to one place.
 std::vector<std::string> targets_for(const std::vector<std::string>& files,
                                      const std::vector<std::string>& target_names, const Places& places);
-void add_place_options(CLI::App& command, Places& places);
+void add_place_options(Command command, Places& places);
 
 }  // namespace ctlsign::cli

@@ -124,19 +124,19 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_config_sign(CLI::App& parent, Action& action) {
+void add_config_sign(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command =
+    Command command =
         add_command(parent, "sign", "Put a signed header before configuration files: FILE.sgn for each",
                     "ctlsign config sign *.cnf.xml --signer 'pkcs11:token=tftp' -d signed");
-    command.add_option("FILE", options->files, "The files, as many as there are")->required();
+    command.add_option("FILE", options->files, "The files, as many as there are").required();
     add_signer_options(command, options->signer);
     add_place_options(command, options->places);
     command.add_option("--digest", options->digest, "sha1 (every phone), sha256 or sha512")
-        ->type_name("DIGEST");
+        .type_name("DIGEST");
     command.add_option("--name-style", options->name_style, "callmanager, ctl-client or rfc4514")
-        ->type_name("STYLE");
-    command.add_option("--layout", options->layout, "cucm or open-tools")->type_name("LAYOUT");
+        .type_name("STYLE");
+    command.add_option("--layout", options->layout, "cucm or open-tools").type_name("LAYOUT");
     add_timestamp_option(command, options->timestamp);
     add_jobs_option(command, options->jobs);
     command.add_flag("--dry-run", options->dry_run, "Do everything up to the PIN, and write nothing");

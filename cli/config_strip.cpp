@@ -85,11 +85,11 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_config_strip(CLI::App& parent, Action& action) {
+void add_config_strip(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(parent, "strip", "Take the signed header off: FILE without .sgn",
-                                    "ctlsign config strip SEP001122334455.cnf.xml.sgn -d plain");
-    command.add_option("FILE", options->files, "The .sgn files, as many as there are")->required();
+    Command command = add_command(parent, "strip", "Take the signed header off: FILE without .sgn",
+                                  "ctlsign config strip SEP001122334455.cnf.xml.sgn -d plain");
+    command.add_option("FILE", options->files, "The .sgn files, as many as there are").required();
     add_place_options(command, options->places);
     command.add_flag_callback(
         "--yes", [options] { options->overwrite = Answer::Yes; }, "Overwrite files with other content");

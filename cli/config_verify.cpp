@@ -33,11 +33,11 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_config_verify(CLI::App& parent, Action& action) {
+void add_config_verify(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(parent, "verify", "Check signed configuration files",
-                                    "ctlsign config verify *.sgn --installed CTLFile.tlv");
-    command.add_option("FILE", options->files, "The .sgn files, as many as there are")->required();
+    Command command = add_command(parent, "verify", "Check signed configuration files",
+                                  "ctlsign config verify *.sgn --installed CTLFile.tlv");
+    command.add_option("FILE", options->files, "The .sgn files, as many as there are").required();
     add_anchor_options(command, options->anchors);
     add_jobs_option(command, options->jobs);
     add_json_flag(command, options->format);

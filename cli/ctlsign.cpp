@@ -14,7 +14,7 @@ namespace {
 // A command of commands.
 struct Group {
     const char *name, *description, *example;
-    void (*add_below)(CLI::App& command, Action& action);
+    void (*add_below)(Command command, Action& action);
 };
 
 const std::array kGroups{
@@ -34,9 +34,9 @@ const std::array kGroups{
 
 }  // namespace
 
-void add_commands(CLI::App& program, Action& action) {
+void add_commands(Command program, Action& action) {
     program.description("Cisco trust lists, signed with PKCS#11 tokens or the publisher's key");
-    program.footer("Example:\n  ctlsign show CTLFile.tlv");
+    program.example("ctlsign show CTLFile.tlv");
     add_show(program, action);
     add_verify(program, action);
     add_diff(program, action);
@@ -46,17 +46,16 @@ void add_commands(CLI::App& program, Action& action) {
     add_attach(program, action);
     add_extract(program, action);
     for (const Group& group : kGroups) {
-        CLI::App& command = add_command(program, group.name, group.description, group.example);
-        command.require_subcommand(1);
-        command.preparse_callback(
-            [&command, &action, &group](std::size_t) { group.add_below(command, action); });
+        Command command = add_command(program, group.name, group.description, group.example);
+        command.require_subcommand();
+        command.before_reading([command, &action, &group] { group.add_below(command, action); });
     }
     add_completion(program, action);
     add_manual(program, action);
 }
 
-void add_every_group(CLI::App& program, Action& action) {
-    for (const Group& group : kGroups) group.add_below(*program.get_subcommand(group.name), action);
+void add_every_group(Command program, Action& action) {
+    for (const Group& group : kGroups) group.add_below(program.subcommand(group.name), action);
 }
 
 }  // namespace ctlsign::cli

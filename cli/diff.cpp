@@ -28,12 +28,12 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_diff(CLI::App& program, Action& action) {
+void add_diff(Command program, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(program, "diff", "List what a new trust list adds, removes and changes",
-                                    "ctlsign diff old/CTLFile.tlv CTLFile.tlv");
-    command.add_option("OLD", options->before, "The list before; - is standard input")->required();
-    command.add_option("NEW", options->after, "The list after; - is standard input")->required();
+    Command command = add_command(program, "diff", "List what a new trust list adds, removes and changes",
+                                  "ctlsign diff old/CTLFile.tlv CTLFile.tlv");
+    command.add_option("OLD", options->before, "The list before; - is standard input").required();
+    command.add_option("NEW", options->after, "The list after; - is standard input").required();
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });
 }

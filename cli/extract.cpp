@@ -59,17 +59,17 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_extract(CLI::App& program, Action& action) {
+void add_extract(Command program, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(
+    Command command = add_command(
         program, "extract", "Write a list's certificates, and a manifest that builds the same file again",
         "ctlsign extract CTLFile.tlv -d ctl");
-    command.add_option("FILE", options->file, "CTL or ITL file; - is standard input")->required();
+    command.add_option("FILE", options->file, "CTL or ITL file; - is standard input").required();
     command
         .add_option("-d,--folder", options->folder,
                     "Where to write: manifest.toml, certificates/, signature.raw")
-        ->type_name("FOLDER")
-        ->required();
+        .type_name("FOLDER")
+        .required();
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });
 }

@@ -16,30 +16,30 @@ constexpr const char* kCluster = "cluster.db";
 
 }  // namespace
 
-void add_known_option(CLI::App& command, std::vector<std::string>& paths) {
+void add_known_option(Command command, std::vector<std::string>& paths) {
     command
         .add_option("--known", paths,
                     "A CTL or ITL that phones may have, found by its checksum; again for each")
-        ->type_name("FILE")
-        ->allow_extra_args(false);
+        .type_name("FILE")
+        .one_value();
 }
 
-void add_fleet_options(CLI::App& command, FleetOptions& options) {
+void add_fleet_options(Command command, FleetOptions& options) {
     command
         .add_option("--phones", options.phones,
                     "The inventory, to say which phones will take the CTL (default: phones.csv beside the "
                     "cluster's file, when it is there)")
-        ->type_name("FILE");
+        .type_name("FILE");
     add_known_option(command, options.known);
     add_judge_options(command, options.judge);
 }
 
-void add_cluster_of_phones_option(CLI::App& command, std::string& path) {
+void add_cluster_of_phones_option(Command command, std::string& path) {
     command
         .add_option("--cluster", path,
                     "A cluster's file: phones may have what it has published, and ask its TVS servers "
                     "(default cluster.db, when it is there)")
-        ->type_name("FILE");
+        .type_name("FILE");
 }
 
 Fleet::Fleet(const FleetOptions& options, const cluster::Database* cluster)

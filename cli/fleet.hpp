@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include <cli/command.hpp>
 #include <cli/phone.hpp>
 #include <ctlsign/cluster/database.hpp>
 #include <ctlsign/phone/preflight.hpp>
@@ -17,9 +18,9 @@ struct FleetOptions {
     std::vector<std::string> known;
     JudgeOptions judge;
 };
-void add_known_option(CLI::App& command, std::vector<std::string>& paths);
+void add_known_option(Command command, std::vector<std::string>& paths);
 /// The four, for a command that changes a cluster.
-void add_fleet_options(CLI::App& command, FleetOptions& options);
+void add_fleet_options(Command command, FleetOptions& options);
 
 /// An inventory of phones, and the lists that they may hold: those of --known, and those that CLUSTER has
 /// published, unless it is null.
@@ -46,6 +47,6 @@ std::optional<Fleet> find_fleet(const FleetOptions& options, const cluster::Data
 /// The file of a cluster as `phone` commands take it: OPTION, else cluster.db where that is; nothing without
 /// either.
 std::optional<cluster::Database> find_cluster(const std::string& option);
-void add_cluster_of_phones_option(CLI::App& command, std::string& path);
+void add_cluster_of_phones_option(Command command, std::string& path);
 
 }  // namespace ctlsign::cli

@@ -107,4 +107,8 @@ std::chrono::sys_seconds now() {
     return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
 }
 
+std::int64_t unix_now() {
+    return now().time_since_epoch().count();
+}
+
 }  // namespace ctlsign::cli

@@ -47,5 +47,6 @@ LoadedManifest load_manifest(const std::string& path);
 std::uint32_t choose_timestamp(const std::string& option, std::optional<std::uint32_t> otherwise);
 
 std::chrono::sys_seconds now();
+std::int64_t unix_now();
 
 }  // namespace ctlsign::cli

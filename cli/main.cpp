@@ -50,7 +50,7 @@ int run(int argc, char** argv) {
     program.require_subcommand(1);
     program.get_formatter()->label("TEXT", "");
     program.get_formatter()->label("REQUIRED", "(required)");
-    add_commands(program, action);
+    add_commands(Command(program), action);
     try {
         program.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {

@@ -117,20 +117,20 @@ ExitCode run(const CommandInfo& program, const Options& options) {
 
 }  // namespace
 
-void add_manual(CLI::App& program, Action& action) {
+void add_manual(Command program, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(program, "manual", "Print a manual page",
-                                    fmt::format("{} manual | man -l -", program_name()));
-    command.group("");
+    Command command = add_command(program, "manual", "Print a manual page",
+                                  fmt::format("{} manual | man -l -", program_name()));
+    command.hide();
     command.add_option("COMMAND", options->command, "The command; the program's page without one");
-    command.add_option("--folder", options->folder, "Write every page there")->type_name("FOLDER");
+    command.add_option("--folder", options->folder, "Write every page there").type_name("FOLDER");
     command.add_flag_callback(
         "--markdown", [options] { options->format = Options::Format::Markdown; },
         "Print every command on one page of Markdown");
-    command.callback([&program, &action, options] {
-        action = [&program, &action, options] {
+    command.callback([program, &action, options] {
+        action = [program, &action, options] {
             add_every_group(program, action);
-            return run(describe(program), *options);
+            return run(describe(program.parsed()), *options);
         };
     });
 }

@@ -90,8 +90,8 @@ class TvsOfCluster {
 
 }  // namespace
 
-void add_inventory_option(CLI::App& command, std::string& path) {
-    command.add_option("--phones", path, "The inventory (default phones.csv)")->type_name("FILE");
+void add_inventory_option(Command command, std::string& path) {
+    command.add_option("--phones", path, "The inventory (default phones.csv)").type_name("FILE");
 }
 
 phone::Inventory load_inventory(const std::string& path) {
@@ -99,15 +99,15 @@ phone::Inventory load_inventory(const std::string& path) {
     return phone::Inventory::decode(as_text(file.bytes), path);
 }
 
-void add_judge_options(CLI::App& command, JudgeOptions& options) {
+void add_judge_options(Command command, JudgeOptions& options) {
     command
         .add_option("--models", options.models, "More rows of models, as ctlsign/phone/models.toml has them")
-        ->type_name("FILE");
+        .type_name("FILE");
     command
         .add_option(
             "--tvs", options.tvs,
             "TOML with the TVS servers, and which of them device pools ask (default: those of the cluster)")
-        ->type_name("FILE");
+        .type_name("FILE");
 }
 
 phone::ModelTable load_models(const JudgeOptions& options) {
@@ -138,7 +138,7 @@ phone::ListKind kind_of(const TrustList& list) noexcept {
     return list.filename().starts_with("ITL") ? phone::ListKind::Itl : phone::ListKind::Ctl;
 }
 
-void add_phone_commands(CLI::App& command, Action& action) {
+void add_phone_commands(Command command, Action& action) {
     add_phone_import(command, action);
     add_phone_list(command, action);
     add_phone_decide(command, action);

@@ -11,21 +11,21 @@
 namespace ctlsign::cli {
 
 /// The subcommands of `phone`, a file each.
-void add_phone_import(CLI::App& parent, Action& action);
-void add_phone_list(CLI::App& parent, Action& action);
-void add_phone_decide(CLI::App& parent, Action& action);
-void add_phone_preflight(CLI::App& parent, Action& action);
-void add_phone_simulate(CLI::App& parent, Action& action);
+void add_phone_import(Command parent, Action& action);
+void add_phone_list(Command parent, Action& action);
+void add_phone_decide(Command parent, Action& action);
+void add_phone_preflight(Command parent, Action& action);
+void add_phone_simulate(Command parent, Action& action);
 
 /// --phones: where the inventory is kept.
-void add_inventory_option(CLI::App& command, std::string& path);
+void add_inventory_option(Command command, std::string& path);
 phone::Inventory load_inventory(const std::string& path);
 
 /// --models, --tvs: what phones can do, and whom they ask.
 struct JudgeOptions {
     std::string models, tvs;
 };
-void add_judge_options(CLI::App& command, JudgeOptions& options);
+void add_judge_options(Command command, JudgeOptions& options);
 phone::ModelTable load_models(const JudgeOptions& options);
 /// What the servers of --tvs will say when LIST is published; without --tvs the TVS servers of CLUSTER, and
 /// none where that is null.

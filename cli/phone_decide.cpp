@@ -52,19 +52,19 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_phone_decide(CLI::App& parent, Action& action) {
+void add_phone_decide(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command =
+    Command command =
         add_command(parent, "decide", "Whether one phone will take a new list, and by which rule",
                     "ctlsign phone decide NEW.tlv --model 8861 --ctl CTLFile.tlv --itl ITLFile.tlv");
-    command.add_option("NEW", options->list, "CTL or ITL file; which of them, its header says")->required();
+    command.add_option("NEW", options->list, "CTL or ITL file; which of them, its header says").required();
     command.add_option("--model", options->model, "\"8861\", \"CP-8861\", \"Cisco 8861\"")
-        ->type_name("NAME")
-        ->required();
-    command.add_option("--firmware", options->firmware, "Name of its load")->type_name("NAME");
-    command.add_option("--ctl", options->ctl, "The CTL that it has (default none)")->type_name("FILE");
-    command.add_option("--itl", options->itl, "The ITL that it has (default none)")->type_name("FILE");
-    command.add_option("--pool", options->pool, "Its device pool")->type_name("NAME");
+        .type_name("NAME")
+        .required();
+    command.add_option("--firmware", options->firmware, "Name of its load").type_name("NAME");
+    command.add_option("--ctl", options->ctl, "The CTL that it has (default none)").type_name("FILE");
+    command.add_option("--itl", options->itl, "The ITL that it has (default none)").type_name("FILE");
+    command.add_option("--pool", options->pool, "Its device pool").type_name("NAME");
     add_judge_options(command, options->judge);
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });

@@ -48,14 +48,14 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_phone_import(CLI::App& parent, Action& action) {
+void add_phone_import(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(
+    Command command = add_command(
         parent, "import",
         "Take phones into the inventory: CSV or JSON lines with device, model, firmware, ctl, itl, pool, tvs",
         "ctlsign phone import export-of-the-cluster.csv");
     command.add_option("FILE", options->file, "CSV with a line of headings, or a JSON object a line")
-        ->required();
+        .required();
     add_inventory_option(command, options->phones);
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });

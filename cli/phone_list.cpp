@@ -59,14 +59,13 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_phone_list(CLI::App& parent, Action& action) {
+void add_phone_list(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command =
-        add_command(parent, "list", "The phones of the inventory, and the lists that they have",
-                    "ctlsign phone list --known CTLFile.tlv");
+    Command command = add_command(parent, "list", "The phones of the inventory, and the lists that they have",
+                                  "ctlsign phone list --known CTLFile.tlv");
     add_inventory_option(command, options->fleet.phones);
     add_known_option(command, options->fleet.known);
-    command.add_option("--models", options->fleet.judge.models, "More rows of models")->type_name("FILE");
+    command.add_option("--models", options->fleet.judge.models, "More rows of models").type_name("FILE");
     add_cluster_of_phones_option(command, options->cluster);
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });

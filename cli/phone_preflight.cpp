@@ -34,7 +34,7 @@ ExitCode run(const Options& options) {
         fleet.preflight(options.fleet.judge, list, kind, state ? &*state : nullptr);
     if (!options.html.empty()) {
         const std::string page = preflight_page({fleet.inventory, result, fleet.known, list, options.list,
-                                                 format_utc(now().time_since_epoch().count())});
+                                                 format_utc(unix_now())});
         open_output(options.html, page.size(), {options.list, options.fleet.phones}).store(as_bytes(page));
     }
     if (options.format == Format::AsJson) {
@@ -49,18 +49,17 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_phone_preflight(CLI::App& parent, Action& action) {
+void add_phone_preflight(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(
+    Command command = add_command(
         parent, "preflight", "Which phones would take a new list, and why; exit 1 when any would refuse",
         "ctlsign phone preflight NEW.tlv --known CTLFile.tlv --known ITLFile.tlv --html preflight.html");
-    command.add_option("NEW", options->list, "CTL or ITL file; which of them, its header says")->required();
+    command.add_option("NEW", options->list, "CTL or ITL file; which of them, its header says").required();
     add_inventory_option(command, options->fleet.phones);
     add_known_option(command, options->fleet.known);
     add_judge_options(command, options->fleet.judge);
     add_cluster_of_phones_option(command, options->cluster);
-    command.add_option("--html", options->html, "Write a page, too, that needs no network")
-        ->type_name("FILE");
+    command.add_option("--html", options->html, "Write a page, too, that needs no network").type_name("FILE");
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });
 }

@@ -119,35 +119,35 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_phone_simulate(CLI::App& parent, Action& action) {
+void add_phone_simulate(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(
+    Command command = add_command(
         parent, "simulate",
         "Start many phones against real servers, which decide as real ones do; exit 1 when a list is refused",
         "ctlsign phone simulate --state lab --count 100 --source tftp://cucm1 --tvs-server cucm1:2445");
     command.add_option("--state", options->state, "Where the phones keep what they have")
-        ->type_name("FOLDER")
-        ->required();
+        .type_name("FOLDER")
+        .required();
     command.add_option("--source", options->source, "tftp://HOST, http://HOST[:6970], or a folder")
-        ->type_name("SOURCE")
-        ->required();
+        .type_name("SOURCE")
+        .required();
     command.add_option("--tvs-server", options->tvs_servers, "HOST[:PORT]; again for the second and third")
-        ->type_name("HOST")
-        ->allow_extra_args(false);
+        .type_name("HOST")
+        .one_value();
     command.add_option("--count", options->count, "Phones to add: SEP000000000000 and so on")
-        ->type_name("NUMBER")
-        ->check(CLI::Range(1U, 1'000'000U).description(""));
+        .type_name("NUMBER")
+        .within(1U, 1'000'000U);
     command.add_option("--model", options->model, "Of the phones that --count adds (default 8861)")
-        ->type_name("NAME");
-    command.add_option("--firmware", options->firmware, "Of the phones that --count adds")->type_name("NAME");
-    command.add_option("--phones", options->phones, "An inventory of phones to add")->type_name("FILE");
+        .type_name("NAME");
+    command.add_option("--firmware", options->firmware, "Of the phones that --count adds").type_name("NAME");
+    command.add_option("--phones", options->phones, "An inventory of phones to add").type_name("FILE");
     add_known_option(command, options->known);
-    command.add_option("--models", options->models, "More rows of models")->type_name("FILE");
+    command.add_option("--models", options->models, "More rows of models").type_name("FILE");
     command.add_option("--identity", options->identity, "What phones present to TVS: certificate and key")
-        ->type_name("PEM");
+        .type_name("PEM");
     command.add_option("--timeout", options->timeout, "Seconds for one TVS server (default 30)")
-        ->type_name("SECONDS")
-        ->check(CLI::Range(1U, 3600U).description(""));
+        .type_name("SECONDS")
+        .within(1U, 3600U);
     command.add_flag_callback(
         "--quiet", [options] { options->talk = Talk::Summary; }, "The summary alone, not every phone's log");
     add_json_flag(command, options->format);

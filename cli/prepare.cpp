@@ -59,20 +59,18 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_prepare(CLI::App& program, Action& action) {
+void add_prepare(Command program, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(
+    Command command = add_command(
         program, "prepare", "Write the exact bytes that a signature made elsewhere must cover",
         "ctlsign prepare ctl.toml --certificate token.pem --installed CTLFile.tlv -o CTLFile.tbs");
-    command.add_option("MANIFEST", options->manifest, "The recipe, TOML")->required();
+    command.add_option("MANIFEST", options->manifest, "The recipe, TOML").required();
     command.add_option("--certificate", options->certificate, "The signer's certificate")
-        ->type_name("PEM")
-        ->required();
-    command.add_option("-o,--output", options->output, "The file to write")
-        ->type_name("FILE.tbs")
-        ->required();
+        .type_name("PEM")
+        .required();
+    command.add_option("-o,--output", options->output, "The file to write").type_name("FILE.tbs").required();
     command.add_option("--installed", options->installed, "Show the difference to this list")
-        ->type_name("FILE");
+        .type_name("FILE");
     add_timestamp_option(command, options->timestamp);
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });

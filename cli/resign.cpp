@@ -40,14 +40,14 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_resign(CLI::App& program, Action& action) {
+void add_resign(Command program, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(
+    Command command = add_command(
         program, "resign", "Sign a list anew, its records as they stand, by another of its signers",
         "ctlsign resign CTLFile.tlv --signer 'pkcs11:token=SAST-ADN0054f509' -o new/CTLFile.tlv");
-    command.add_option("FILE", options->file, "CTL or ITL file; - is standard input")->required();
+    command.add_option("FILE", options->file, "CTL or ITL file; - is standard input").required();
     add_signer_options(command, options->signer);
-    command.add_option("-o,--output", options->output, "The file to write")->type_name("FILE")->required();
+    command.add_option("-o,--output", options->output, "The file to write").type_name("FILE").required();
     add_timestamp_option(command, options->timestamp);
     command.add_flag("--dry-run", options->dry_run, "Do everything up to the PIN, and write nothing");
     add_json_flag(command, options->format);

@@ -59,12 +59,12 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_show(CLI::App& program, Action& action) {
+void add_show(Command program, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command =
+    Command command =
         add_command(program, "show", "Print a CTL, ITL or .sgn file in the layout of 'show ctl'",
                     "ctlsign show CTLFile.tlv");
-    command.add_option("FILE", options->file, "The file; - is standard input")->required();
+    command.add_option("FILE", options->file, "The file; - is standard input").required();
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });
 }

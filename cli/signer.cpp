@@ -17,14 +17,14 @@ OpenedSigner opened(std::unique_ptr<sast::PinSource> pins, std::unique_ptr<Signe
 
 }  // namespace
 
-void add_signer_options(CLI::App& command, SignerOptions& options) {
+void add_signer_options(Command command, SignerOptions& options) {
     command.add_option("--signer", options.signer, "Who signs: a PKCS#11 URI, or a PEM or PKCS#12 file")
-        ->type_name("SIGNER")
-        ->required();
+        .type_name("SIGNER")
+        .required();
     command
         .add_option("--certificate", options.certificate,
                     "The signer's certificate, when token or file hold none")
-        ->type_name("PEM");
+        .type_name("PEM");
     add_token_options(command, options.token);
 }
 

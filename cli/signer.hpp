@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include <CLI/App.hpp>
+#include <cli/command.hpp>
 #include <cli/token_access.hpp>
 #include <sast/identity.hpp>
 #include <sast/pin_source.hpp>
@@ -19,7 +19,7 @@ struct SignerOptions {
     TokenOptions token;
 };
 /// --signer SIGNER, --certificate, and what every command that uses a token takes.
-void add_signer_options(CLI::App& command, SignerOptions& options);
+void add_signer_options(Command command, SignerOptions& options);
 
 /// A signer, chosen and checked, with no PIN spent. unlock spends it ahead of the first signature.
 struct OpenedSigner {

@@ -3,7 +3,7 @@
 
 namespace ctlsign::cli {
 
-void add_token_commands(CLI::App& command, Action& action) {
+void add_token_commands(Command command, Action& action) {
     add_token_list(command, action);
     add_token_watch(command, action);
     add_token_doctor(command, action);

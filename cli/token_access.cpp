@@ -85,29 +85,29 @@ std::string find_pin_source(const TokenOptions& options, const std::optional<pkc
 
 }  // namespace
 
-void add_module_option(CLI::App& command, TokenOptions& options) {
+void add_module_option(Command command, TokenOptions& options) {
     command
         .add_option("--module", options.module,
                     "PKCS#11 module, or '|COMMAND' that serves one, such as '|ssh host p11-kit remote PATH'; "
                     "default: "
                     "CTLSIGN_MODULE, else what p11-kit has configured")
-        ->type_name("PATH")
-        ->envname("CTLSIGN_MODULE");
+        .type_name("PATH")
+        .envname("CTLSIGN_MODULE");
     command.add_flag_callback(
         "--isolate", [&options] { options.isolation = pkcs11::Module::Isolation{}; },
         "Run modules in processes of their own, so that one that hangs or crashes costs no more than an "
         "error");
 }
 
-void add_token_options(CLI::App& command, TokenOptions& options) {
+void add_token_options(Command command, TokenOptions& options) {
     add_module_option(command, options);
     command
         .add_option("--pin-source", options.pin_source,
                     "Where the PIN comes from: prompt, env:NAME, file:PATH or fd:N; default: prompt")
-        ->type_name("SOURCE");
+        .type_name("SOURCE");
     command.add_option("--wait", options.wait, "Seconds to wait for a token that was pulled to come back")
-        ->type_name("SECONDS")
-        ->check(CLI::Range(0, 86400).description(""));
+        .type_name("SECONDS")
+        .within(0, 86400);
     command.add_flag_callback(
         "--use-final-try", [&options] { options.final_try = pkcs11::FinalTry::Spend; },
         "Spend the last try before the token locks");

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <CLI/App.hpp>
+#include <cli/command.hpp>
 #include <pkcs11/module.hpp>
 #include <pkcs11/session.hpp>
 #include <pkcs11/uri.hpp>
@@ -24,9 +24,9 @@ struct TokenOptions {
     std::optional<pkcs11::Module::Isolation> isolation;     ///< --isolate
 };
 /// --module and --isolate.
-void add_module_option(CLI::App& command, TokenOptions& options);
+void add_module_option(Command command, TokenOptions& options);
 /// --module, --pin-source, --wait and --use-final-try.
-void add_token_options(CLI::App& command, TokenOptions& options);
+void add_token_options(Command command, TokenOptions& options);
 
 /// What is plugged in, found without login.
 struct Plugged {

@@ -134,11 +134,11 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_token_doctor(CLI::App& parent, Action& action) {
+void add_token_doctor(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(
-        parent, "doctor", "What is installed, what each token can do and how it would sign; no login",
-        "ctlsign token doctor");
+    Command command = add_command(parent, "doctor",
+                                  "What is installed, what each token can do and how it would sign; no login",
+                                  "ctlsign token doctor");
     add_module_option(command, options->token);
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });

@@ -43,13 +43,13 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_token_export(CLI::App& parent, Action& action) {
+void add_token_export(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(
+    Command command = add_command(
         parent, "export-certificate", "Write a token's certificate, to put it into Phone-SAST-trust",
         "ctlsign token export-certificate SAST-ADN008580ef -o SAST-ADN008580ef.pem");
-    command.add_option("TOKEN", options->name, "PKCS#11 URI, label or serial number")->required();
-    command.add_option("-o,--output", options->output, "PEM file to write")->type_name("FILE")->required();
+    command.add_option("TOKEN", options->name, "PKCS#11 URI, label or serial number").required();
+    command.add_option("-o,--output", options->output, "PEM file to write").type_name("FILE").required();
     add_module_option(command, options->token);
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });

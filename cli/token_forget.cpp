@@ -34,13 +34,13 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_token_forget(CLI::App& parent, Action& action) {
+void add_token_forget(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command =
+    Command command =
         add_command(parent, "forget-pin-failures",
                     "Forget which PINs a token has rejected, so that one that was set since can be sent",
                     "ctlsign token forget-pin-failures SAST-ADN008580ef");
-    command.add_option("TOKEN", options->name, "PKCS#11 URI, label or serial number")->required();
+    command.add_option("TOKEN", options->name, "PKCS#11 URI, label or serial number").required();
     add_module_option(command, options->token);
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });

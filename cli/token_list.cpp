@@ -65,9 +65,9 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_token_list(CLI::App& parent, Action& action) {
+void add_token_list(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command =
+    Command command =
         add_command(parent, "list", "Readers, tokens, who can sign with them, state of the PIN; no login",
                     "ctlsign token list --module /usr/lib/libeTPkcs11.so");
     add_module_option(command, options->token);

@@ -74,7 +74,7 @@ pkcs11::Session::KeyPair make_key_pair(pkcs11::Session& session, unsigned bits, 
 
 sast::Certificate issue(const openssl::TokenKey& key, const Options& options, Digest digest,
                         const std::optional<openssl::Issuer>& issuer) {
-    const std::int64_t begin = now().time_since_epoch().count();
+    const std::int64_t begin = unix_now();
     const openssl::CertificateTerms terms{options.subject, begin, begin + options.days * kSecondsInDay,
                                           digest};
     if (!issuer) return openssl::issue_self_signed(key, terms);
@@ -137,24 +137,24 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_token_provision(CLI::App& parent, Action& action) {
+void add_token_provision(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(
+    Command command = add_command(
         parent, "provision", "Make a key pair on a token, and a certificate for it",
         "ctlsign token provision --token 'pkcs11:serial=0123' --subject 'CN=SAST-ADN0123,O=Example'");
     command.add_option("--token", options->name, "PKCS#11 URI, label or serial number")
-        ->type_name("TOKEN")
-        ->required();
-    command.add_option("--subject", options->subject, "CN=...,OU=...,O=...")->type_name("NAME")->required();
+        .type_name("TOKEN")
+        .required();
+    command.add_option("--subject", options->subject, "CN=...,OU=...,O=...").type_name("NAME").required();
     command
         .add_option("--issuer", options->issuer,
                     "PEM with the issuer's certificate and key; default: self-signed")
-        ->type_name("FILE");
-    command.add_option("--bits", options->bits, "1024, 2048 (default) or 4096")->type_name("BITS");
+        .type_name("FILE");
+    command.add_option("--bits", options->bits, "1024, 2048 (default) or 4096").type_name("BITS");
     command.add_option("--days", options->days, "How long the certificate is valid (default 7300)")
-        ->type_name("DAYS")
-        ->check(CLI::Range(1U, 36500U).description(""));
-    command.add_option("--digest", options->digest, "sha1, sha256 (default) or sha512")->type_name("DIGEST");
+        .type_name("DAYS")
+        .within(1U, 36500U);
+    command.add_option("--digest", options->digest, "sha1, sha256 (default) or sha512").type_name("DIGEST");
     add_token_options(command, options->token);
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });

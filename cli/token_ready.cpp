@@ -87,7 +87,7 @@ ExitCode run(const Options& options) {
         }
     }
 
-    const std::int64_t time = now().time_since_epoch().count();
+    const std::int64_t time = unix_now();
     Json json{{"tokens", Json::array()}};
     std::string text;
     std::size_t ready = 0;
@@ -125,16 +125,16 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_token_ready(CLI::App& parent, Action& action) {
+void add_token_ready(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(parent, "ready",
-                                    "Before a maintenance window: is each token of the CTL plugged in and "
-                                    "able to sign? No PIN. Exit 0: all are",
-                                    "ctlsign token ready --ctl CTLFile.tlv");
+    Command command = add_command(parent, "ready",
+                                  "Before a maintenance window: is each token of the CTL plugged in and "
+                                  "able to sign? No PIN. Exit 0: all are",
+                                  "ctlsign token ready --ctl CTLFile.tlv");
     command
         .add_option("--ctl", options->ctl,
                     "The CTL whose tokens are meant; default: every SAST token plugged in")
-        ->type_name("FILE");
+        .type_name("FILE");
     add_module_option(command, options->token);
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });

@@ -50,15 +50,15 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_token_rehearse(CLI::App& parent, Action& action) {
+void add_token_rehearse(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command =
+    Command command =
         add_command(parent, "rehearse", "Log in once, sign a test message, verify it, write nothing",
                     "ctlsign token rehearse SAST-ADN008580ef");
-    command.add_option("TOKEN", options->name, "PKCS#11 URI, label or serial number")->required();
-    command.add_option("--digest", options->digest, "sha1 (default), sha256 or sha512")->type_name("DIGEST");
+    command.add_option("TOKEN", options->name, "PKCS#11 URI, label or serial number").required();
+    command.add_option("--digest", options->digest, "sha1 (default), sha256 or sha512").type_name("DIGEST");
     command.add_option("--certificate", options->certificate, "Certificate, where the token holds none")
-        ->type_name("FILE");
+        .type_name("FILE");
     add_token_options(command, options->token);
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });

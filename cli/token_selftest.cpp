@@ -236,20 +236,20 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_token_selftest(CLI::App& parent, Action& action) {
+void add_token_selftest(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(parent, "selftest",
-                                    "Try what a token can do and write a report for the project: one login, "
-                                    "test signatures with every digest "
-                                    "and mechanism, nothing written to the token. The report holds no PIN, "
-                                    "and without --with-serial neither "
-                                    "serial number, label nor names of the certificate",
-                                    "ctlsign token selftest SAST-ADN008580ef --report etoken.json");
+    Command command = add_command(parent, "selftest",
+                                  "Try what a token can do and write a report for the project: one login, "
+                                  "test signatures with every digest "
+                                  "and mechanism, nothing written to the token. The report holds no PIN, "
+                                  "and without --with-serial neither "
+                                  "serial number, label nor names of the certificate",
+                                  "ctlsign token selftest SAST-ADN008580ef --report etoken.json");
     command.add_option("TOKEN", options->name,
                        "PKCS#11 URI, label or serial number; default: the only one plugged in");
-    command.add_option("--report", options->report, "Report to write, JSON")->type_name("FILE")->required();
+    command.add_option("--report", options->report, "Report to write, JSON").type_name("FILE").required();
     command.add_option("--certificate", options->certificate, "Certificate, where the token holds none")
-        ->type_name("FILE");
+        .type_name("FILE");
     command.add_flag_callback(
         "--with-serial", [options] { options->naming = Naming::Told; },
         "Tell serial number, label and names of the certificate too");

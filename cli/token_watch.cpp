@@ -128,9 +128,9 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_token_watch(CLI::App& parent, Action& action) {
+void add_token_watch(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(
+    Command command = add_command(
         parent, "watch",
         "Tell of tokens as they arrive and leave, until interrupted; a line each, with --json an object each",
         "ctlsign token watch --json");

@@ -3,6 +3,7 @@
 #include <string_view>
 #include <utility>
 
+#include <CLI/App.hpp>
 #include <cli/tree.hpp>
 
 namespace ctlsign::cli {

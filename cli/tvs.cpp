@@ -35,7 +35,7 @@ tvs::Endpoint parse_endpoint(const std::string& text) {
     return {text.substr(0, colon), parse_port(text, std::string_view(text).substr(colon + 1))};
 }
 
-void add_tls_options(CLI::App& command, tvs::TlsPolicy& policy) {
+void add_tls_options(Command command, tvs::TlsPolicy& policy) {
     command.add_flag_callback(
         "--allow-tls10", [&policy] { policy.old = tvs::OldTls::Allowed; },
         "Speak TLS 1.0 and 1.1 too, for phones of the 7900 series; weak");
@@ -49,7 +49,7 @@ tvs::TlsIdentity load_identity(const std::string& path) {
     return tvs::TlsIdentity::decode(as_text(input.bytes), input.name);
 }
 
-void add_tvs_commands(CLI::App& command, Action& action) {
+void add_tvs_commands(Command command, Action& action) {
     add_tvs_serve(command, action);
     add_tvs_query(command, action);
     add_tvs_import(command, action);

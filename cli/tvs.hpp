@@ -9,15 +9,15 @@
 namespace ctlsign::cli {
 
 /// The subcommands of `tvs`, a file each.
-void add_tvs_serve(CLI::App& parent, Action& action);
-void add_tvs_query(CLI::App& parent, Action& action);
-void add_tvs_import(CLI::App& parent, Action& action);
+void add_tvs_serve(Command parent, Action& action);
+void add_tvs_query(Command parent, Action& action);
+void add_tvs_import(Command parent, Action& action);
 
 /// HOST, HOST:PORT, ADDRESS or [ADDRESS]:PORT. Throws UsageError.
 tvs::Endpoint parse_endpoint(const std::string& text);
 
 /// --allow-tls10 and --allow-small-keys.
-void add_tls_options(CLI::App& command, tvs::TlsPolicy& policy);
+void add_tls_options(Command command, tvs::TlsPolicy& policy);
 
 /// Certificates and key of one PEM file.
 tvs::TlsIdentity load_identity(const std::string& path);

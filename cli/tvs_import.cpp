@@ -47,9 +47,9 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_tvs_import(CLI::App& parent, Action& action) {
+void add_tvs_import(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(
+    Command command = add_command(
         parent, "import-database",
         "Take over the database of the open TVS server, each row checked (exit 1 when some are left out), or "
         "make one of a cluster's certificate stores",
@@ -58,8 +58,8 @@ void add_tvs_import(CLI::App& parent, Action& action) {
     command
         .add_option("--cluster", options->cluster,
                     "Instead of FILE: a cluster's file, for what its certificate stores vouch for")
-        ->type_name("FILE");
-    command.add_option("-o,--output", options->output, "The new database")->type_name("FILE")->required();
+        .type_name("FILE");
+    command.add_option("-o,--output", options->output, "The new database").type_name("FILE").required();
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });
 }

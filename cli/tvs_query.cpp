@@ -138,32 +138,32 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_tvs_query(CLI::App& parent, Action& action) {
+void add_tvs_query(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(
+    Command command = add_command(
         parent, "query", "Ask a TVS server as a phone does, and show the exchange; exit 1 for invalid",
         "ctlsign tvs query cucm1:2445 --list CTLFile.tlv --itl ITLFile.tlv");
-    command.add_option("SERVER", options->server, "HOST[:PORT]; the port is 2445")->required();
-    command.add_option("--certificate", options->certificate, "Whom to ask about")->type_name("PEM");
+    command.add_option("SERVER", options->server, "HOST[:PORT]; the port is 2445").required();
+    command.add_option("--certificate", options->certificate, "Whom to ask about").type_name("PEM");
     command.add_option("--list", options->list, "A trust list: ask about its signer, as its header names it")
-        ->type_name("FILE");
+        .type_name("FILE");
     command
         .add_option("--name-style", options->style,
                     "Of --certificate: callmanager (default), ctl-client or rfc4514")
-        ->type_name("STYLE");
+        .type_name("STYLE");
     command.add_flag("--verify", options->whole_certificate, "Send the whole certificate (VERIFY_CERT_REQ)");
-    command.add_option("--device", options->device, "Name of the phone")->type_name("NAME");
+    command.add_option("--device", options->device, "Name of the phone").type_name("NAME");
     command.add_option("--itl", options->itl, "Trust the server that this list names as TVS")
-        ->type_name("FILE");
+        .type_name("FILE");
     command
         .add_option("--server-certificate", options->server_certificates, "Trust this server; again for each")
-        ->type_name("PEM")
-        ->allow_extra_args(false);
+        .type_name("PEM")
+        .one_value();
     command.add_option("--identity", options->identity, "What the phone presents: certificate and key")
-        ->type_name("PEM");
+        .type_name("PEM");
     command.add_option("--timeout", options->timeout, "Seconds for the whole exchange (default 10)")
-        ->type_name("SECONDS")
-        ->check(CLI::Range(1U, 3600U).description(""));
+        .type_name("SECONDS")
+        .within(1U, 3600U);
     add_tls_options(command, options->policy);
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });

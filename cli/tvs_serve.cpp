@@ -277,47 +277,44 @@ ExitCode run(Options options) {
 
 }  // namespace
 
-void add_tvs_serve(CLI::App& parent, Action& action) {
+void add_tvs_serve(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(
+    Command command = add_command(
         parent, "serve",
         "Answer phones until SIGTERM; SIGHUP loads key, database and CTL again, SIGUSR1 reports counters",
         "ctlsign tvs serve --key tvs.pem --database tvs.db --ctl /srv/tftp/CTLFile.tlv");
     command.add_option("--key", options->key, "The server's key: a PEM file or a PKCS#11 URI")
-        ->type_name("SIGNER")
-        ->required();
+        .type_name("SIGNER")
+        .required();
     command
         .add_option("--certificate", options->certificate,
                     "The server's certificate and those above it, when key file or token hold none")
-        ->type_name("PEM");
-    command
-        .add_option("--database", options->database, "Certificates to vouch for (see tvs import-database)")
-        ->type_name("FILE");
+        .type_name("PEM");
+    command.add_option("--database", options->database, "Certificates to vouch for (see tvs import-database)")
+        .type_name("FILE");
     command.add_option("--ctl", options->ctl, "The CTL file of this server, read again when it changes")
-        ->type_name("FILE");
+        .type_name("FILE");
     command
         .add_option("--listen", options->listen,
                     "ADDRESS[:PORT], again for each (default every address, port 2445)")
-        ->type_name("ADDRESS")
-        ->allow_extra_args(false);
+        .type_name("ADDRESS")
+        .one_value();
     command.add_option("--threads", options->threads, "How many (default one a core)")
-        ->type_name("NUMBER")
-        ->check(CLI::Range(1U, 256U).description(""));
+        .type_name("NUMBER")
+        .within(1U, 256U);
     command.add_option("--max-connections", options->limits.connections, "At once (default 8192)")
-        ->type_name("NUMBER")
-        ->check(CLI::Range(1U, 1U << 20U).description(""));
+        .type_name("NUMBER")
+        .within(1U, 1U << 20U);
     command
         .add_option("--max-per-address", options->limits.per_address,
                     "At once from one address (default 256)")
-        ->type_name("NUMBER")
-        ->check(CLI::Range(1U, 1U << 20U).description(""));
+        .type_name("NUMBER")
+        .within(1U, 1U << 20U);
     command.add_option("--max-message", options->limits.message, "Octets of a request (default 16384)")
-        ->type_name("OCTETS")
-        ->check(CLI::Range(64U, 65545U).description(""));
+        .type_name("OCTETS")
+        .within(64U, 65545U);
     const auto seconds = [&command](const char* name, unsigned& value, const char* description) {
-        command.add_option(name, value, description)
-            ->type_name("SECONDS")
-            ->check(CLI::Range(1U, 86400U).description(""));
+        command.add_option(name, value, description).type_name("SECONDS").within(1U, 86400U);
     };
     seconds("--handshake-timeout", options->handshake, "For the TLS handshake (default 10)");
     seconds("--request-timeout", options->request,

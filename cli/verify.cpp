@@ -44,12 +44,12 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_verify(CLI::App& program, Action& action) {
+void add_verify(Command program, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command =
+    Command command =
         add_command(program, "verify", "Check by whom a file is signed, and whether that signer is trusted",
                     "ctlsign verify new/CTLFile.tlv --installed CTLFile.tlv");
-    command.add_option("FILE", options->file, "CTL, ITL or .sgn file; - is standard input")->required();
+    command.add_option("FILE", options->file, "CTL, ITL or .sgn file; - is standard input").required();
     add_anchor_options(command, options->anchors);
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });

@@ -133,60 +133,60 @@ ExitCode print_environment(Format format) {
     return ExitCode::Done;
 }
 
-void add_create(CLI::App& parent, Action& action) {
+void add_create(Command parent, Action& action) {
     const auto options = std::make_shared<CreateOptions>();
-    CLI::App& command = add_command(parent, "create", "Make a virtual token and plug it in",
-                                    command_line(parent) + " create sast-1 --profile etoken-pro-64k");
+    Command command = add_command(parent, "create", "Make a virtual token and plug it in",
+                                  parent.command_line() + " create sast-1 --profile etoken-pro-64k");
     command.add_option("NAME", options->name, "Its name; its label too, unless the profile says another")
-        ->required();
+        .required();
     command
         .add_option("--profile", options->profile,
                     fmt::format("What kind of token: {}, or a TOML file",
                                 fmt::join(softhsm::shipped_profiles(), ", ")))
-        ->type_name("PROFILE")
-        ->required();
+        .type_name("PROFILE")
+        .required();
     command.add_option("--key", options->key, "A private key for it (PEM); else the token makes one")
-        ->type_name("FILE");
+        .type_name("FILE");
     command
         .add_option("--certificate", options->certificate,
                     "The certificate of that key; else a self-signed one is made")
-        ->type_name("FILE");
+        .type_name("FILE");
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return create(*options); }; });
 }
 
-void add_plugging(CLI::App& parent, Action& action) {
+void add_plugging(Command parent, Action& action) {
     const auto options = std::make_shared<PlugOptions>();
-    CLI::App& in = add_command(parent, "plug", "Plug a virtual token in",
-                               command_line(parent) + " plug sast-1 --reader 1");
-    in.add_option("NAME", options->name, "Its name")->required();
+    Command in = add_command(parent, "plug", "Plug a virtual token in",
+                             parent.command_line() + " plug sast-1 --reader 1");
+    in.add_option("NAME", options->name, "Its name").required();
     in.add_option("--reader", options->reader, "Into which reader; default: the first that is empty")
-        ->type_name("N");
+        .type_name("N");
     add_json_flag(in, options->format);
     in.callback([&action, options] { action = [options] { return plug(*options); }; });
-    CLI::App& out =
-        add_command(parent, "unplug", "Pull a virtual token out", command_line(parent) + " unplug sast-1");
-    out.add_option("NAME", options->name, "Its name")->required();
+    Command out =
+        add_command(parent, "unplug", "Pull a virtual token out", parent.command_line() + " unplug sast-1");
+    out.add_option("NAME", options->name, "Its name").required();
     add_json_flag(out, options->format);
     out.callback([&action, options] { action = [options] { return unplug(*options); }; });
 }
 
-void add_faults(CLI::App& parent, Action& action) {
+void add_faults(Command parent, Action& action) {
     const auto line = std::make_shared<std::string>();
-    CLI::App& command =
+    Command command =
         add_command(parent, "fault", "Add a line to the script of faults that programs will meet",
-                    command_line(parent) + " fault 'on C_Sign #3 return CKR_DEVICE_ERROR'");
+                    parent.command_line() + " fault 'on C_Sign #3 return CKR_DEVICE_ERROR'");
     command
         .add_option("FAULT", *line,
                     "on FUNCTION [#N] return CKR_...|delay 2s|crash|hang|corrupt|unplug NAME; "
                     "at 500ms unplug|plug NAME; after 10 signatures unplug|plug NAME")
-        ->required();
+        .required();
     command.callback([&action, line] { action = [line] { return add_fault(*line); }; });
 }
 
 using Report = ExitCode (*)(Format);
 
-void add_report(CLI::App& command, Action& action, Report report) {
+void add_report(Command command, Action& action, Report report) {
     const auto format = std::make_shared<Format>(Format::AsText);
     add_json_flag(command, *format);
     command.callback([&action, format, report] { action = [format, report] { return report(*format); }; });
@@ -194,15 +194,15 @@ void add_report(CLI::App& command, Action& action, Report report) {
 
 }  // namespace
 
-void add_virtual_commands(CLI::App& command, Action& action) {
+void add_virtual_commands(Command command, Action& action) {
     add_create(command, action);
-    add_report(add_command(command, "list", "List the virtual tokens", command_line(command) + " list"),
+    add_report(add_command(command, "list", "List the virtual tokens", command.command_line() + " list"),
                action, list);
     add_plugging(command, action);
     add_faults(command, action);
     add_virtual_learn(command, action);
     add_report(add_command(command, "env", "Print the variables that show the tokens to a PKCS#11 program",
-                           fmt::format("eval \"$({} env)\"", command_line(command))),
+                           fmt::format("eval \"$({} env)\"", command.command_line())),
                action, print_environment);
 }
 

@@ -43,13 +43,13 @@ ExitCode run(const Options& options) {
 
 }  // namespace
 
-void add_virtual_learn(CLI::App& parent, Action& action) {
+void add_virtual_learn(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    CLI::App& command = add_command(
+    Command command = add_command(
         parent, "learn", "Write a profile from a real token: how its kind behaves, nothing of who it is",
-        command_line(parent) + " learn SAST-ADN008580ef -o etoken.toml --pin-source prompt");
-    command.add_option("TOKEN", options->name, "PKCS#11 URI, label or serial number")->required();
-    command.add_option("-o,--output", options->output, "Profile to write")->type_name("PROFILE")->required();
+        parent.command_line() + " learn SAST-ADN008580ef -o etoken.toml --pin-source prompt");
+    command.add_option("TOKEN", options->name, "PKCS#11 URI, label or serial number").required();
+    command.add_option("-o,--output", options->output, "Profile to write").type_name("PROFILE").required();
     add_token_options(command, options->token);
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });

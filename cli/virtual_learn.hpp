@@ -4,6 +4,6 @@
 
 namespace ctlsign::cli {
 
-void add_virtual_learn(CLI::App& parent, Action& action);
+void add_virtual_learn(Command parent, Action& action);
 
 }  // namespace ctlsign::cli

@@ -207,8 +207,6 @@ void Backup::store_as(Writer& writer, const std::string& path) const {
 void Backup::restore_as(const std::string& path) const {
     Database copy = make_copy(path);
     Writer writer(copy, "cluster restore", std::chrono::milliseconds(0));
-    if (fs::exists(path))
-        throw Error(std::make_error_code(std::errc::file_exists), "restoring", path, "choose another file");
     store_as(writer, path);
 }
 

@@ -33,7 +33,7 @@ class Backup {
     /// Writes the private keys into FOLDER, which is made when it is not there; the stores name them there
     /// once restored. Throws Errc::RuleRefused when the backup holds none, sast::Errc::WrongPassphrase.
     void restore_keys(const std::string& folder, const pkcs11::Pin& passphrase);
-    /// Into a file that is not there yet: whole or not at all.
+    /// Into a file that is not there yet: whole or not at all. EEXIST when there is one.
     void restore_as(const std::string& path) const;
     /// In place of a file that cannot be read, which is kept beside it ("cluster.db.damaged-TIME"). Gives the
     /// path of what is kept.

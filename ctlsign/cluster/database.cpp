@@ -61,9 +61,10 @@ void prepare(sqlite::Connection& connection) {
 }  // namespace
 
 void store_database(const std::string& path, ByteView image) {
+    OutputFile output = OutputFile::open(path, image.size(), Readers::OwnerAlone, Existing::Kept);
     // A log of another file would be taken for its own.
     for (const std::string_view suffix : sqlite::kBeside) remove_file(followed(path) + std::string(suffix));
-    store_file(path, image, Readers::OwnerAlone);
+    output.store(image);
 }
 
 Database::Database(std::string path, std::unique_ptr<sqlite::Connection> connection)

@@ -45,8 +45,8 @@ class Database {
     std::unique_ptr<sqlite::Connection> connection_;
 };
 
-/// Makes IMAGE the cluster's file at PATH, for its owner alone, whole or not at all: for this folder's
-/// sources.
+/// Makes IMAGE the cluster's file at PATH, for its owner alone, whole or not at all; EEXIST when there is
+/// one: for this folder's sources.
 void store_database(const std::string& path, ByteView image);
 
 /// The right to change a cluster. One administrator has it at a time, over the whole of a command; it goes

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <filesystem>
 #include <utility>
 
@@ -17,6 +18,7 @@ namespace ctlsign {
 namespace {
 
 constexpr std::string_view kUnchanged = "what stood there is unchanged";
+constexpr std::string_view kAnotherName = "nothing is replaced: choose another name";
 constexpr int kPrivateNames = 16;
 
 [[noreturn]] void fail(int error, std::string_view call, std::string_view path, std::string_view advice) {
@@ -134,6 +136,16 @@ std::string name_unnamed(int folder, const std::string& target, int file, const 
     fail(EBUSY, "linkat", path, "other processes are writing this file: try again");
 }
 
+// Renames, and replaces nothing: -1 and EEXIST where there is something.
+int rename_to_new(int folder, const std::string& from, const std::string& to) {
+    if (::renameat2(folder, from.c_str(), folder, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
+    if (errno != EINVAL && errno != ENOSYS) return -1;
+    // A file system that cannot (NFS, say): a second name refuses as well.
+    if (::linkat(folder, from.c_str(), folder, to.c_str(), 0) != 0) return -1;
+    ::unlinkat(folder, from.c_str(), 0);
+    return 0;
+}
+
 void write_all(int file, ByteView bytes, const std::string& path) {
     while (!bytes.empty()) {
         const ssize_t written = retry([&] { return ::write(file, bytes.data(), bytes.size()); });
@@ -189,14 +201,15 @@ bool same_file(const std::string& a, const std::string& b) noexcept {
     return ::stat(a.c_str(), &first) == 0 && ::stat(b.c_str(), &second) == 0 && same_inode(first, second);
 }
 
-void store_file(const std::string& path, ByteView bytes, Readers readers) {
-    OutputFile::open(path, bytes.size(), readers).store(bytes);
+void store_file(const std::string& path, ByteView bytes, Readers readers, Existing existing) {
+    OutputFile::open(path, bytes.size(), readers, existing).store(bytes);
 }
 
-OutputFile OutputFile::open(const std::string& path, std::size_t size, Readers readers) {
+OutputFile OutputFile::open(const std::string& path, std::size_t size, Readers readers, Existing existing) {
     const std::filesystem::path target = follow_links(path);
     OutputFile output;
     output.path_ = path;
+    output.existing_ = existing;
     output.new_mode_ = readers == Readers::OwnerAlone ? 0600 : 0666;
     output.name_ = target.filename().string();
     if (output.name_.empty() || output.name_ == "." || output.name_ == "..")
@@ -208,6 +221,7 @@ OutputFile OutputFile::open(const std::string& path, std::size_t size, Readers r
     struct stat status {};
     if (::fstatat(output.folder_, output.name_.c_str(), &status, 0) == 0) {
         if (S_ISDIR(status.st_mode)) fail(EISDIR, "open", path, "give the path of a file");
+        if (existing == Existing::Kept) fail(EEXIST, "open", path, kAnotherName);
         if (!S_ISREG(status.st_mode)) fail(EINVAL, "open", path, "the output must be a regular file");
         if (::faccessat(output.folder_, output.name_.c_str(), W_OK, AT_EACCESS) != 0)
             fail(errno, "open", path, "the file is not writable");
@@ -237,6 +251,7 @@ OutputFile::OutputFile(OutputFile&& other) noexcept
       folder_(std::exchange(other.folder_, -1)),
       temporary_(std::exchange(other.temporary_, -1)),
       new_mode_(other.new_mode_),
+      existing_(other.existing_),
       mode_(other.mode_),
       owner_(other.owner_),
       group_(other.group_) {}
@@ -268,8 +283,11 @@ void OutputFile::write(ByteView bytes) {
 
 void OutputFile::commit() {
     if (temporary_name_.empty()) temporary_name_ = name_unnamed(folder_, name_, temporary_, path_);
-    if (::renameat(folder_, temporary_name_.c_str(), folder_, name_.c_str()) != 0)
+    if (existing_ == Existing::Kept) {
+        if (rename_to_new(folder_, temporary_name_, name_) != 0) fail(errno, "rename", path_, kAnotherName);
+    } else if (::renameat(folder_, temporary_name_.c_str(), folder_, name_.c_str()) != 0) {
         fail(errno, "rename", path_, kUnchanged);
+    }
     temporary_name_.clear();
     if (retry([&] { return ::fsync(folder_); }) != 0 && errno != EINVAL)
         fail(errno, "fsync", path_, "the new file is in place, but the disk did not confirm it");

@@ -25,8 +25,13 @@ LoadedFile load_descriptor(int descriptor, std::string_view name, std::size_t li
 /// Who may read a file that was not there before; one that was keeps its mode.
 enum class Readers { AsTheUmaskSays, OwnerAlone };
 
+/// What happens to a file that stands at the target: it is replaced, or it is EEXIST, even when it comes in
+/// the last moment.
+enum class Existing { Replaced, Kept };
+
 /// Puts BYTES at PATH, whole or not at all, and on the disk before it returns. See OutputFile.
-void store_file(const std::string& path, ByteView bytes, Readers readers = Readers::AsTheUmaskSays);
+void store_file(const std::string& path, ByteView bytes, Readers readers = Readers::AsTheUmaskSays,
+                Existing existing = Existing::Replaced);
 
 /// True when both paths lead to one existing file.
 bool same_file(const std::string& a, const std::string& b) noexcept;
@@ -41,7 +46,7 @@ class OutputFile {
     /// where the file system can. Throws the system's code: no folder, not writable, disk full, not a regular
     /// file.
     static OutputFile open(const std::string& path, std::size_t size,
-                           Readers readers = Readers::AsTheUmaskSays);
+                           Readers readers = Readers::AsTheUmaskSays, Existing existing = Existing::Replaced);
 
     OutputFile(OutputFile&& other) noexcept;
     OutputFile& operator=(OutputFile&&) = delete;
@@ -65,6 +70,7 @@ class OutputFile {
     int folder_ = -1;             ///< descriptor
     int temporary_ = -1;          ///< descriptor; -1 where unnamed files are not supported
     std::uint32_t new_mode_ = 0;  ///< before the umask
+    Existing existing_ = Existing::Replaced;
     std::optional<std::uint32_t> mode_;
     std::uint32_t owner_ = 0, group_ = 0;  ///< of the target that exists
 };

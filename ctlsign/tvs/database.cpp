@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -104,8 +103,6 @@ Database Database::load(const std::string& path) {
 }
 
 void store_database(const std::string& path, std::span<const DatabaseEntry> entries) {
-    if (access(path.c_str(), F_OK) == 0)
-        throw Error(std::error_code(EEXIST, std::system_category()), "creating", path, "choose another name");
     // Built in memory and stored as any file is: whole or not at all.
     sqlite::Connection database(":memory:", sqlite::Connection::Access::Create, "");
     database.execute(
@@ -128,7 +125,7 @@ void store_database(const std::string& path, std::span<const DatabaseEntry> entr
                      {Text(hash), Text(serial), Text(subject), Text(issuer), Text(pem), Text(roles),
                       std::int64_t{entry.ttl}});
     }
-    store_file(path, database.image());
+    store_file(path, database.image(), Readers::AsTheUmaskSays, Existing::Kept);
 }
 
 }  // namespace ctlsign::tvs

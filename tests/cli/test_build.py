@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import KRAKOW, LISTS, OPEN_TOOLS, SOFTHSM
+from conftest import KRAKOW
 
 PUBLISHER = KRAKOW / "certificates" / "cucm-1051-a-pub"
 TOKEN = KRAKOW / "tokens" / "SAST-ADN008580ef"

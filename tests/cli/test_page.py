@@ -9,7 +9,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 from test_phone import cluster, inventory, known  # noqa: F401: fixtures
-from test_tvs import keys  # noqa: F401: a fixture
+from tvs_server import keys  # noqa: F401: a fixture
 
 
 @pytest.fixture(scope="module")

@@ -4,16 +4,14 @@ import functools
 import hashlib
 import http.server
 import json
-import re
 import shutil
 import socket
 import struct
-import subprocess
 import threading
 
 import pytest
-from conftest import KRAKOW, PROGRAM
-from test_tvs import keys, make_database, serve  # noqa: F401: fixtures
+from conftest import KRAKOW
+from tvs_server import keys, make_database, serve  # noqa: F401: fixtures
 
 PUBLISHER = KRAKOW / "certificates" / "cucm-1051-a-pub"
 REGENERATED = KRAKOW / "regenerated" / "cucm-1051-a-pub"

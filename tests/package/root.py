@@ -46,11 +46,11 @@ class Root:
                 return process
         return None
 
-    def run(self, *command, code=0, env=None):
+    def run(self, *command, code=0, env=None, timeout=1800):
         """(exit code, what it printed). CODE is the one expected; None takes any."""
         variables = [f"{name}={value}" for name, value in (ENVIRONMENT | (env or {})).items()]
         done = subprocess.run([*self._inside, "env", "-i", *variables, *map(str, command)], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=1800)
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=timeout)
         assert code is None or done.returncode == code, f"{command}: exit {done.returncode}\n{done.stdout}"
         return done.returncode, done.stdout
 

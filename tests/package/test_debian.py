@@ -1,7 +1,6 @@
 """The Debian packages: what is in them, and a Debian in which they are installed, used and removed."""
 
 import gzip
-import os
 import re
 import shutil
 import subprocess

@@ -3,11 +3,10 @@
 import gc
 import subprocess
 import weakref
-from datetime import datetime, timezone
 
 import ctlsign
 import pytest
-from conftest import KRAKOW, PUBLISHER, TOKEN, Pins, error_of
+from conftest import PUBLISHER, TOKEN, Pins, error_of
 
 
 def signed(golden):

@@ -57,6 +57,28 @@ TEST_F(Store, NewFileAndReplacedFile) {
     EXPECT_EQ(names(), std::vector<std::string>{"a"});
 }
 
+TEST_F(Store, WhatMustBeNewReplacesNothing) {
+    const auto store_new = [&](const std::string& target) {
+        store_file(target, as_bytes("new"), Readers::AsTheUmaskSays, Existing::Kept);
+    };
+    store_new(path("a"));
+    EXPECT_EQ(text("a"), "new");
+    put("b", "old");
+    EXPECT_THROW(store_new(path("b")), Error);
+    // One that comes when everything is written is not replaced either.
+    OutputFile late = OutputFile::open(path("c"), 3, Readers::AsTheUmaskSays, Existing::Kept);
+    late.write(as_bytes("new"));
+    put("c", "other");
+    try {
+        late.commit();
+        FAIL() << "replaced";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), std::errc::file_exists);
+    }
+    EXPECT_EQ(text("b"), "old");
+    EXPECT_EQ(text("c"), "other");
+}
+
 TEST_F(Store, PathWithoutFolderIsHere) {
     const fs::path here = fs::current_path();
     fs::current_path(folder_);
