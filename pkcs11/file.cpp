@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include <pkcs11/descriptor.hpp>
 #include <pkcs11/error.hpp>
 #include <pkcs11/file.hpp>
 
@@ -15,24 +16,11 @@ namespace {
     throw Error(std::error_code(code, std::generic_category()), "reading", path, advice);
 }
 
-class Descriptor {
-  public:
-    explicit Descriptor(int fd) : fd_(fd) {}
-    ~Descriptor() { ::close(fd_); }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    int get() const { return fd_; }
-
-  private:
-    int fd_;
-};
-
 }  // namespace
 
 Bytes read_file(const std::string& path, std::size_t limit) {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0) fail(errno, path, "");
-    const Descriptor file(fd);
+    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+    if (!file) fail(errno, path, "");
     // One octet more than allowed tells a file at the limit from a larger one. Never grown: a key that is
     // read here leaves no copy behind.
     Bytes content(limit + 1);

@@ -8,6 +8,7 @@
 #include <string>
 #include <system_error>
 
+#include <pkcs11/descriptor.hpp>
 #include <pkcs11/error.hpp>
 #include <pkcs11/private_files.hpp>
 
@@ -36,15 +37,11 @@ void make_private_folder(const fs::path& path) {
 }
 
 // A name that was renamed is on the disk when its folder is.
-static bool flush_folder_of(const fs::path& file) {
-    const fs::path folder = file.has_parent_path() ? file.parent_path() : fs::path(".");
-    const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return false;
-    const bool flushed = fsync(fd) == 0 || errno == EINVAL;  // not every file system flushes folders
-    const int code = errno;
-    close(fd);
-    errno = code;
-    return flushed;
+static void flush_folder_of(const fs::path& file) {
+    const fs::path path = file.has_parent_path() ? file.parent_path() : fs::path(".");
+    const Descriptor folder(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    // Not every file system flushes folders.
+    if (!folder || (fsync(folder.get()) != 0 && errno != EINVAL)) fail("flushing the folder of", file);
 }
 
 void write_private_file(const fs::path& file, std::string_view content) {
@@ -64,7 +61,7 @@ void write_private_file(const fs::path& file, std::string_view content) {
         errno = code;
         fail("writing", file);
     }
-    if (!flush_folder_of(file)) fail("flushing the folder of", file);
+    flush_folder_of(file);
 }
 
 static std::optional<fs::path> find_user_folder(const char* variable, const char* below_home) {

@@ -25,6 +25,7 @@
 #include <thread>
 #include <utility>
 
+#include <pkcs11/descriptor.hpp>
 #include <pkcs11/error.hpp>
 #include <pkcs11/served_module.hpp>
 #include <pkcs11/signals_blocked.hpp>
@@ -62,20 +63,6 @@ std::string address_of(const fs::path& socket) {
     return "unix:path=" + socket.string();
 }
 
-class Descriptor {
-  public:
-    explicit Descriptor(int number = -1) : number_(number) {}
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    ~Descriptor() {
-        if (number_ >= 0) ::close(number_);
-    }
-    int get() const { return number_; }
-
-  private:
-    int number_;
-};
-
 // A socket in a folder of its own, both gone at the end of the scope.
 class Listener {
   public:
@@ -86,8 +73,7 @@ class Listener {
         address.sun_family = AF_UNIX;
         const std::string path = (folder / "p").string();
         path.copy(address.sun_path, sizeof address.sun_path - 1);
-        if (socket_.get() < 0 ||
-            bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+        if (!socket_ || bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
             listen(socket_.get(), 1) != 0) {
             const int error = errno;
             rmdir(folder.c_str());
@@ -102,13 +88,13 @@ class Listener {
     Listener(const Listener&) = delete;
     Listener& operator=(const Listener&) = delete;
 
-    // The client's connection; -1 when STOP is written to first.
-    int accept_before(int stop) const {
+    // The client's connection; none when STOP is written to first.
+    Descriptor accept_before(int stop) const {
         std::array<pollfd, 2> waiting{pollfd{socket_.get(), POLLIN, 0}, pollfd{stop, POLLIN, 0}};
         while (poll(waiting.data(), waiting.size(), -1) < 0 && errno == EINTR) {
         }
-        if ((waiting[0].revents & POLLIN) == 0) return -1;
-        return accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC);
+        if ((waiting[0].revents & POLLIN) == 0) return {};
+        return Descriptor(accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     }
 
   private:
@@ -123,8 +109,8 @@ std::mutex& clients_mutex() {
 }
 
 // Readable when PROCESS has ended. (glibc 2.36 declares pidfd_open for C alone.)
-int open_process(pid_t process) {
-    return static_cast<int>(syscall(SYS_pidfd_open, process, 0));
+Descriptor open_process(pid_t process) {
+    return Descriptor(static_cast<int>(syscall(SYS_pidfd_open, process, 0)));
 }
 
 // Starts COMMAND with its standard input and output at DESCRIPTOR. Gives 0 when that fails.
@@ -165,27 +151,27 @@ struct ServedModule::Connection {
     mutable std::mutex mutex;
     std::map<unsigned long, Clock::time_point> calls;  // that run, and when they must have ended
     unsigned long next = 0;
-    int socket = -1;  // ours of the client's connection, to cut it with
+    Descriptor socket;  // ours of the client's connection, to cut it with
     pid_t process = 0;
-    int process_end = -1;          // readable when the process has ended
-    const int wake = make_wake();  // there is something new for the watcher
+    Descriptor process_end;               // readable when the process has ended
+    const Descriptor wake = make_wake();  // there is something new for the watcher
     bool late = false, stopping = false;
     std::thread watcher;
 
-    static int make_wake() {
-        const int made = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (made < 0) fail("eventfd", "the process of a module");
+    static Descriptor make_wake() {
+        Descriptor made(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+        if (!made) fail("eventfd", "the process of a module");
         return made;
     }
 
     // Only with the mutex held.
     void cut() {
-        if (socket >= 0) shutdown(socket, SHUT_RDWR);
+        if (socket) shutdown(socket.get(), SHUT_RDWR);
         if (process > 0) kill(process, SIGKILL);
     }
     void notify() const {
         constexpr std::uint64_t kOne = 1;
-        (void)!write(wake, &kOne, sizeof kOne);
+        (void)!write(wake.get(), &kOne, sizeof kOne);
     }
 
     void watch() {
@@ -198,15 +184,16 @@ struct ServedModule::Connection {
                     std::chrono::ceil<std::chrono::milliseconds>(calls.begin()->second - Clock::now());
                 left = static_cast<int>(std::max<std::chrono::milliseconds::rep>(time.count(), 0));
             }
-            std::array<pollfd, 2> waiting{pollfd{wake, POLLIN, 0}, pollfd{process_end, POLLIN, 0}};
+            std::array<pollfd, 2> waiting{pollfd{wake.get(), POLLIN, 0},
+                                          pollfd{process_end.get(), POLLIN, 0}};
             lock.unlock();
             (void)poll(waiting.data(), waiting.size(), left);
             std::uint64_t ignored = 0;
-            (void)!read(wake, &ignored, sizeof ignored);
+            (void)!read(wake.get(), &ignored, sizeof ignored);
             lock.lock();
             if ((waiting[1].revents & POLLIN) != 0) {
                 cut();
-                ::close(std::exchange(process_end, -1));
+                process_end = {};
             }
             if (!calls.empty() && Clock::now() >= calls.begin()->second) {
                 late = true;
@@ -224,9 +211,6 @@ struct ServedModule::Connection {
             notify();
         }
         if (watcher.joinable()) watcher.join();
-        for (const int descriptor : {socket, process_end, wake}) {
-            if (descriptor >= 0) ::close(descriptor);
-        }
         while (process > 0 && waitpid(process, nullptr, 0) < 0 && errno == EINTR) {
         }
     }
@@ -292,14 +276,14 @@ CK_RV ServedModule::connect(const std::function<CK_RV()>& initialize) {
     auto blocked = std::make_optional<SignalsBlocked>();
     // The client connects within C_Initialize and waits there for the first octet of the process.
     std::thread starting([&] {
-        const int socket = listener.accept_before(stop.get());
-        if (socket < 0) return;
-        const pid_t process = start(command_, socket);
+        Descriptor socket = listener.accept_before(stop.get());
+        if (!socket) return;
+        const pid_t process = start(command_, socket.get());
         const std::scoped_lock lock(connection->mutex);
-        connection->socket = socket;
+        connection->socket = std::move(socket);
         connection->process = process;
         if (process == 0) connection->cut();
-        connection->process_end = process == 0 ? -1 : open_process(process);
+        if (process != 0) connection->process_end = open_process(process);
         connection->notify();
     });
     connection->watcher = std::thread([connection] { connection->watch(); });

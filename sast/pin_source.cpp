@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include <pkcs11/bytes.hpp>
+#include <pkcs11/descriptor.hpp>
 #include <sast/error.hpp>
 #include <sast/pin_source.hpp>
 
@@ -94,22 +95,18 @@ class File final : public Unattended {
         if (access(path_.c_str(), R_OK) != 0) cannot_read(path_);
     }
     pkcs11::Pin ask(const PinRequest&) override {
-        const int descriptor = open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        if (descriptor < 0) cannot_read(path_);
-        struct Closer {
-            int descriptor;
-            ~Closer() { ::close(descriptor); }
-        } const closer{descriptor};
-        return read_line(descriptor, path_);
+        const Descriptor file(open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+        if (!file) cannot_read(path_);
+        return read_line(file.get(), path_);
     }
 
   private:
     std::string path_;
 };
 
-class Descriptor final : public Unattended {
+class OpenDescriptor final : public Unattended {
   public:
-    explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
+    explicit OpenDescriptor(int descriptor) : descriptor_(descriptor) {}
     void require_source(const PinRequest&) override {
         if (fcntl(descriptor_, F_GETFD) < 0) cannot_read(name());
     }
@@ -158,7 +155,7 @@ std::unique_ptr<PinSource> make_pin_source(std::string_view specification) {
         int descriptor = -1;
         const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), descriptor);
         if (error == std::errc{} && end == digits.data() + digits.size() && descriptor >= 0) {
-            return std::make_unique<Descriptor>(descriptor);
+            return std::make_unique<OpenDescriptor>(descriptor);
         }
     }
     throw std::invalid_argument(

@@ -8,6 +8,7 @@
 #include <string>
 #include <system_error>
 
+#include <pkcs11/descriptor.hpp>
 #include <sast/error.hpp>
 #include <softhsm-profiles/child.hpp>
 #include <softhsm-profiles/error.hpp>
@@ -99,21 +100,16 @@ Bytes read_all(int fd) {
 Bytes run_in_child(const std::function<Bytes()>& work) {
     std::array<int, 2> ends{};
     if (pipe2(ends.data(), O_CLOEXEC) != 0) fail("pipe2");
+    Descriptor from(ends[0]), to(ends[1]);
     const pid_t child = fork();
-    if (child < 0) {
-        const int code = errno;
-        close(ends[0]);
-        close(ends[1]);
-        errno = code;
-        fail("fork");
-    }
+    if (child < 0) fail("fork");
     if (child == 0) {
-        close(ends[0]);
-        be_child(ends[1], work);
+        from = {};
+        be_child(to.get(), work);
     }
-    close(ends[1]);
-    const Bytes answer = read_all(ends[0]);
-    close(ends[0]);
+    to = {};
+    const Bytes answer = read_all(from.get());
+    from = {};
     int status = 0;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }

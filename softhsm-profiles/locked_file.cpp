@@ -16,14 +16,10 @@ namespace {
 [[noreturn]] void fail(const char* failed, const std::filesystem::path& file) {
     throw Error(std::error_code(errno, std::generic_category()), failed, file.string(), "");
 }
-// On failure FD is closed.
+
 void lock(int fd, int how, const std::filesystem::path& file) {
     while (flock(fd, how) != 0) {
-        if (errno == EINTR) continue;
-        const int code = errno;
-        close(fd);
-        errno = code;
-        fail("locking", file);
+        if (errno != EINTR) fail("locking", file);
     }
 }
 
@@ -47,39 +43,31 @@ std::string read_all(int fd, const std::filesystem::path& file) {
 
 LockedFile::LockedFile(const std::filesystem::path& file)
     : file_(file), fd_(open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR)) {
-    if (fd_ < 0) fail("opening", file_);
-    lock(fd_, LOCK_EX, file_);
-}
-
-LockedFile::~LockedFile() {
-    close(fd_);
+    if (!fd_) fail("opening", file_);
+    lock(fd_.get(), LOCK_EX, file_);
 }
 
 std::string LockedFile::read() const {
-    return read_all(fd_, file_);
+    return read_all(fd_.get(), file_);
 }
 
 void LockedFile::write(std::string_view content) {
     std::size_t done = 0;
     while (done < content.size()) {
         const ssize_t count =
-            pwrite(fd_, content.data() + done, content.size() - done, static_cast<off_t>(done));
+            pwrite(fd_.get(), content.data() + done, content.size() - done, static_cast<off_t>(done));
         if (count < 0 && errno != EINTR) fail("writing", file_);
         if (count > 0) done += static_cast<std::size_t>(count);
     }
-    if (ftruncate(fd_, static_cast<off_t>(done)) != 0) fail("writing", file_);
+    if (ftruncate(fd_.get(), static_cast<off_t>(done)) != 0) fail("writing", file_);
 }
 
 std::string read_locked(const std::filesystem::path& file) {
-    const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT) return {};
-    if (fd < 0) fail("opening", file);
-    lock(fd, LOCK_SH, file);
-    struct Closing {
-        int fd;
-        ~Closing() { close(fd); }
-    } const closing{fd};
-    return read_all(fd, file);
+    const Descriptor fd(open(file.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd && errno == ENOENT) return {};
+    if (!fd) fail("opening", file);
+    lock(fd.get(), LOCK_SH, file);
+    return read_all(fd.get(), file);
 }
 
 }  // namespace ctlsign::softhsm

@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include <pkcs11/descriptor.hpp>
+
 namespace ctlsign::softhsm {
 
 /// A small file of text, for the user alone, locked against other processes and threads (flock) for the life
@@ -12,16 +14,13 @@ namespace ctlsign::softhsm {
 class LockedFile {
   public:
     explicit LockedFile(const std::filesystem::path& file);
-    ~LockedFile();
-    LockedFile(const LockedFile&) = delete;
-    LockedFile& operator=(const LockedFile&) = delete;
 
     std::string read() const;
     void write(std::string_view content);
 
   private:
     std::filesystem::path file_;
-    int fd_;
+    Descriptor fd_;
 };
 
 /// The text of such a file, empty when there is none. It is opened for reading only, and nobody who watches

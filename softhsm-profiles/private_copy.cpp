@@ -1,11 +1,11 @@
 #include <dlfcn.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
 #include <fstream>
 
+#include <pkcs11/descriptor.hpp>
 #include <pkcs11/error.hpp>
 #include <softhsm-profiles/private_copy.hpp>
 
@@ -23,20 +23,17 @@ std::string unused_path(int fd) {
 }  // namespace
 
 CK_FUNCTION_LIST* load_private_copy(const std::string& module) {
-    const int fd = memfd_create("ctlsign-private-copy.so", MFD_CLOEXEC);
-    const std::string path = unused_path(fd);
+    Descriptor memory(memfd_create("ctlsign-private-copy.so", MFD_CLOEXEC));
+    const std::string path = unused_path(memory.get());
     {
         std::ifstream in(module, std::ios::binary);
         std::ofstream out(path, std::ios::binary);
         out << in.rdbuf();
-        if (fd < 0 || !in || !out.flush()) {
-            const int code = errno;
-            if (fd >= 0) close(fd);
-            throw Error(std::error_code(code, std::generic_category()), "copying", module, "");
-        }
+        if (!memory || !in || !out.flush())
+            throw Error(std::error_code(errno, std::generic_category()), "copying", module, "");
     }
     void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-    close(fd);
+    memory = {};
     if (library == nullptr) throw Error(pkcs11::Errc::ModuleNotLoaded, "dlopen", module, dlerror());
     const auto get_list = reinterpret_cast<CK_C_GetFunctionList>(dlsym(library, "C_GetFunctionList"));
     CK_FUNCTION_LIST* functions = nullptr;

@@ -15,6 +15,7 @@
 #include <ctlsign/files/sqlite.hpp>
 #include <ctlsign/files/store.hpp>
 #include <ctlsign/limits.hpp>
+#include <pkcs11/descriptor.hpp>
 
 namespace ctlsign::cluster {
 
@@ -155,15 +156,15 @@ Writer::Writer(Database& database, std::string_view command, std::chrono::millis
     // Beside the database: SQLite's own locks are lost when any descriptor of the database is closed.
     // Whatever links lead to the database, it has one lock.
     const std::string path = std::filesystem::weakly_canonical(database.path()).string() + ".lock";
-    lock_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
-    if (lock_ < 0)
+    Descriptor lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR));
+    if (!lock)
         throw Error(std::error_code(errno, std::system_category()), "open", path,
                     "the cluster's file needs a folder that can be written");
     // Whoever may change the database may wait for it. Only the lock's owner can say so.
     struct stat status {};
-    if (::stat(database.path().c_str(), &status) == 0) (void)::fchmod(lock_, status.st_mode & 0666U);
+    if (::stat(database.path().c_str(), &status) == 0) (void)::fchmod(lock.get(), status.st_mode & 0666U);
     const auto deadline = std::chrono::steady_clock::now() + patience;
-    while (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+    while (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
         const int error = errno;
         if (error == EINTR) continue;
         if (error == EWOULDBLOCK && std::chrono::steady_clock::now() < deadline) {
@@ -171,9 +172,8 @@ Writer::Writer(Database& database, std::string_view command, std::chrono::millis
             continue;
         }
         std::string holder(kHolderSize, '\0');
-        const ssize_t size = ::pread(lock_, holder.data(), holder.size(), 0);
+        const ssize_t size = ::pread(lock.get(), holder.data(), holder.size(), 0);
         holder.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
-        ::close(lock_);
         if (error != EWOULDBLOCK)
             throw Error(std::error_code(error, std::system_category()), "flock", path, "");
         throw Error(Errc::InUse, "changing the cluster", database.path(),
@@ -181,11 +181,9 @@ Writer::Writer(Database& database, std::string_view command, std::chrono::millis
     }
     const std::string self = fmt::format("process {} is at work ({})", ::getpid(), command);
     // For people alone: what holds is the lock.
-    if (::ftruncate(lock_, 0) != 0 || ::pwrite(lock_, self.data(), self.size(), 0) < 0) {
-        const int error = errno;
-        ::close(lock_);
-        throw Error(std::error_code(error, std::system_category()), "write", path, "");
-    }
+    if (::ftruncate(lock.get(), 0) != 0 || ::pwrite(lock.get(), self.data(), self.size(), 0) < 0)
+        throw Error(std::error_code(errno, std::system_category()), "write", path, "");
+    lock_ = lock.release();
 }
 
 Writer::~Writer() {

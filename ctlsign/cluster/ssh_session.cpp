@@ -18,6 +18,7 @@
 #include <ctlsign/cluster/ssh_session.hpp>
 #include <ctlsign/error.hpp>
 #include <ctlsign/limits.hpp>
+#include <pkcs11/descriptor.hpp>
 #include <pkcs11/free_with.hpp>
 
 namespace ctlsign::cluster {
@@ -62,27 +63,27 @@ std::string fingerprint(LIBSSH2_SESSION* session) {
     return "SHA256:" + base64;
 }
 
-// A socket that is connected, or -1 with errno.
-int connect_within(const addrinfo& address, std::chrono::milliseconds patience) {
-    const int socket =
-        ::socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address.ai_protocol);
-    if (socket < 0) return -1;
-    int error = ::connect(socket, address.ai_addr, address.ai_addrlen) == 0 ? 0 : errno;
+// A socket that is connected, or none and errno.
+Descriptor connect_within(const addrinfo& address, std::chrono::milliseconds patience) {
+    Descriptor socket(
+        ::socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address.ai_protocol));
+    if (!socket) return socket;
+    int error = ::connect(socket.get(), address.ai_addr, address.ai_addrlen) == 0 ? 0 : errno;
     if (error == EINPROGRESS) {
-        pollfd wait{socket, POLLOUT, 0};
+        pollfd wait{socket.get(), POLLOUT, 0};
         socklen_t size = sizeof error;
         if (::poll(&wait, 1, static_cast<int>(patience.count())) != 1)
             error = ETIMEDOUT;
         else
-            ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size);
+            ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size);
     }
     if (error != 0) {
-        ::close(socket);
+        socket = {};
         errno = error;
-        return -1;
+        return socket;
     }
     // libssh2 waits by itself, with its own time limit.
-    ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) & ~O_NONBLOCK);
+    ::fcntl(socket.get(), F_SETFL, ::fcntl(socket.get(), F_GETFL) & ~O_NONBLOCK);
     return socket;
 }
 
@@ -124,7 +125,7 @@ void SftpSession::connect(const SftpAddress& address) {
     if (failed != 0) throw Error(Errc::NodeFailed, "looking for the host", name_, ::gai_strerror(failed));
     const AddressPtr owner(list);
     for (const addrinfo* each = list; each != nullptr && socket_ < 0; each = each->ai_next)
-        socket_ = connect_within(*each, patience_);
+        socket_ = connect_within(*each, patience_).release();
     if (socket_ < 0)
         throw Error(std::error_code(errno, std::system_category()), "connecting", name_, "is the server up?");
     session_ = libssh2_session_init_ex(nullptr, nullptr, nullptr, nullptr);

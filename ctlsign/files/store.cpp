@@ -12,6 +12,7 @@
 
 #include <ctlsign/error.hpp>
 #include <ctlsign/files/store.hpp>
+#include <pkcs11/descriptor.hpp>
 
 namespace ctlsign {
 
@@ -24,21 +25,6 @@ constexpr int kPrivateNames = 16;
 [[noreturn]] void fail(int error, std::string_view call, std::string_view path, std::string_view advice) {
     throw Error(std::error_code(error, std::system_category()), call, path, advice);
 }
-
-class Descriptor {
-  public:
-    explicit Descriptor(int value) noexcept : value_(value) {}
-    Descriptor(Descriptor&& other) noexcept : value_(std::exchange(other.value_, -1)) {}
-    Descriptor& operator=(Descriptor&&) = delete;
-    ~Descriptor() {
-        if (value_ >= 0) ::close(value_);
-    }
-    int get() const noexcept { return value_; }
-    int release() noexcept { return std::exchange(value_, -1); }
-
-  private:
-    int value_;
-};
 
 template <typename Call>
 auto retry(Call call) {
@@ -69,7 +55,7 @@ void sweep(int folder, const std::string& name) noexcept {
     const Descriptor found(
         ::openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     struct stat status {};
-    if (found.get() < 0 || ::fstat(found.get(), &status) != 0 || !S_ISREG(status.st_mode)) return;
+    if (!found || ::fstat(found.get(), &status) != 0 || !S_ISREG(status.st_mode)) return;
     if (::flock(found.get(), LOCK_EX | LOCK_NB) == 0 && names(folder, name, found.get()))
         ::unlinkat(folder, name.c_str(), 0);
 }
@@ -89,7 +75,7 @@ std::filesystem::path follow_links(const std::string& path) {
 int open_unnamed(int folder, mode_t mode, const std::string& path) {
     if (::access("/proc/self/fd", X_OK) != 0) return -1;
     Descriptor file(::openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode));
-    if (file.get() < 0) {
+    if (!file) {
         if (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT || errno == EINVAL) return -1;
         fail(errno, "open", path, "choose a folder that can be written");
     }
@@ -107,7 +93,7 @@ Named create_named(int folder, const std::string& target, mode_t mode, const std
         std::string name = private_name(target, number);
         Descriptor file(
             ::openat(folder, name.c_str(), O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, mode));
-        if (file.get() < 0) {
+        if (!file) {
             if (errno == EEXIST) continue;
             fail(errno, "open", path, "choose a folder that can be written");
         }
@@ -188,7 +174,7 @@ LoadedFile load_descriptor(int descriptor, std::string_view name, std::size_t li
 
 LoadedFile load_file(const std::string& path, std::size_t limit) {
     const Descriptor file(retry([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY); }));
-    if (file.get() < 0) {
+    if (!file) {
         const int error = errno;
         fail(error, "open", path, error == ENOENT ? "check the path" : "check its permissions");
     }
@@ -301,7 +287,7 @@ void remove_file(const std::string& path) {
     const std::string parent = std::filesystem::path(path).parent_path().string();
     const Descriptor folder(
         ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (folder.get() < 0 || (retry([&] { return ::fsync(folder.get()); }) != 0 && errno != EINVAL))
+    if (!folder || (retry([&] { return ::fsync(folder.get()); }) != 0 && errno != EINVAL))
         fail(errno, "fsync", path, "the file is gone, but the disk did not confirm it");
 }
 

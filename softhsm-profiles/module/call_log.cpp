@@ -8,15 +8,10 @@
 
 namespace ctlsign::virtual_token {
 
-CallLog::~CallLog() {
-    if (fd_ >= 0) ::close(fd_);
-}
-
 void CallLog::open(const std::filesystem::path& folder) {
     const std::scoped_lock lock(mutex_);
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = ::open((folder / "log").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
-    open_ = fd_ >= 0;
+    file_ = Descriptor(::open((folder / "log").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+    open_ = static_cast<bool>(file_);
 }
 
 void CallLog::write(std::string_view function, const std::string& arguments, CK_RV rv,
@@ -32,7 +27,7 @@ void CallLog::write_note(std::string_view text) {
 
 void CallLog::write_line(const std::string& text) {
     const std::scoped_lock lock(mutex_);
-    if (fd_ < 0) return;
+    if (!file_) return;
     const auto now =
         std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
     const auto microseconds = now.time_since_epoch().count() % 1'000'000;
@@ -40,7 +35,7 @@ void CallLog::write_line(const std::string& text) {
                                          fmt::gmtime(std::chrono::system_clock::to_time_t(now)), microseconds,
                                          getpid(), gettid(), text);
     // One write a line: lines of several processes do not mix. A full disk costs the log, not the call.
-    [[maybe_unused]] const auto written = ::write(fd_, line.data(), line.size());
+    [[maybe_unused]] const auto written = ::write(file_.get(), line.data(), line.size());
 }
 
 }  // namespace ctlsign::virtual_token

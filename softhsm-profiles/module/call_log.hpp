@@ -9,17 +9,14 @@
 #include <string>
 #include <string_view>
 
+#include <pkcs11/descriptor.hpp>
+
 namespace ctlsign::virtual_token {
 
 /// One line for each call in the file "log" of the folder, when there is such a file at C_Initialize. It gets
 /// names and numbers only: no octet of an argument, and no length, which could be a PIN's.
 class CallLog {
   public:
-    CallLog() = default;
-    ~CallLog();
-    CallLog(const CallLog&) = delete;
-    CallLog& operator=(const CallLog&) = delete;
-
     /// Instead of the one that was open before. It stays open after C_Finalize, which has a line too.
     void open(const std::filesystem::path& folder);
     bool is_open() const noexcept { return open_; }
@@ -34,7 +31,7 @@ class CallLog {
     void write_line(const std::string& text);
 
     std::mutex mutex_;
-    int fd_ = -1;
+    Descriptor file_;
     std::atomic<bool> open_ = false;
 };
 

@@ -18,31 +18,24 @@ constexpr std::uint32_t kWent = IN_DELETE | IN_MOVED_FROM;
 }  // namespace
 
 FolderWatch::FolderWatch(fs::path folder)
-    : folder_(std::move(folder)), fd_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
-    if (fd_ < 0) return;
+    : folder_(std::move(folder)), notices_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
+    if (!notices_) return;
     // Not IN_MODIFY: every line of the log would be an event.
-    root_ = inotify_add_watch(fd_, folder_.c_str(), kCame | kWent | IN_CLOSE_WRITE | IN_ONLYDIR);
+    root_ = inotify_add_watch(notices_.get(), folder_.c_str(), kCame | kWent | IN_CLOSE_WRITE | IN_ONLYDIR);
     FolderChanges ignored;
     watch_readers(ignored);
-    if (root_ < 0 || readers_ < 0) {
-        close(fd_);
-        fd_ = -1;
-    }
-}
-
-FolderWatch::~FolderWatch() {
-    if (fd_ >= 0) close(fd_);
+    if (root_ < 0 || readers_ < 0) notices_ = {};
 }
 
 void FolderWatch::watch_reader(unsigned number, FolderChanges& changes) {
     const fs::path place = softhsm::link_of_reader(folder_, number).parent_path();
-    const int watch = inotify_add_watch(fd_, place.c_str(), kCame | kWent | IN_ONLYDIR);
+    const int watch = inotify_add_watch(notices_.get(), place.c_str(), kCame | kWent | IN_ONLYDIR);
     if (watch >= 0) reader_of_[watch] = number;
     changes.linked.insert(number);  // it may have come before the watch
 }
 
 void FolderWatch::watch_readers(FolderChanges& changes) {
-    readers_ = inotify_add_watch(fd_, (folder_ / "readers").c_str(), kCame | IN_ONLYDIR);
+    readers_ = inotify_add_watch(notices_.get(), (folder_ / "readers").c_str(), kCame | IN_ONLYDIR);
     std::error_code code;
     for (const auto& entry : fs::directory_iterator(folder_ / "readers", code)) {
         if (const auto number = softhsm::find_reader_number(entry.path().filename().string()))
@@ -52,13 +45,13 @@ void FolderWatch::watch_readers(FolderChanges& changes) {
 
 FolderChanges FolderWatch::take() {
     FolderChanges changes;
-    if (fd_ < 0) {
+    if (!notices_) {
         changes.everything = changes.faults = true;
         return changes;
     }
     alignas(inotify_event) std::array<char, 4096> events{};
     for (;;) {
-        const ssize_t size = read(fd_, events.data(), events.size());
+        const ssize_t size = read(notices_.get(), events.data(), events.size());
         if (size <= 0) return changes;
         for (const char* at = events.data(); at < events.data() + size;) {
             const auto* event = reinterpret_cast<const inotify_event*>(at);

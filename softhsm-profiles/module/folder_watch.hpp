@@ -4,6 +4,8 @@
 #include <map>
 #include <set>
 
+#include <pkcs11/descriptor.hpp>
+
 namespace ctlsign::virtual_token {
 
 /// What happened in a folder of virtual tokens since somebody last asked.
@@ -22,20 +24,17 @@ struct FolderChanges {
 class FolderWatch {
   public:
     explicit FolderWatch(std::filesystem::path folder);
-    ~FolderWatch();
-    FolderWatch(const FolderWatch&) = delete;
-    FolderWatch& operator=(const FolderWatch&) = delete;
 
     FolderChanges take();
     /// Readable when there is something to take; -1 without notices.
-    int descriptor() const noexcept { return fd_; }
+    int descriptor() const noexcept { return notices_.get(); }
 
   private:
     void watch_reader(unsigned number, FolderChanges& changes);
     void watch_readers(FolderChanges& changes);
 
     std::filesystem::path folder_;
-    int fd_;
+    Descriptor notices_;
     int root_ = -1, readers_ = -1;
     std::map<int, unsigned> reader_of_;  // by watch descriptor
 };

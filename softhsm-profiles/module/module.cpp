@@ -59,8 +59,8 @@ CK_RV Module::initialize(const CK_C_INITIALIZE_ARGS* arguments) {
     faults_.open(folder_);
     watch_ = std::make_unique<FolderWatch>(folder_);
     readers_ = std::make_unique<Readers>(folder_, pool_);
-    wake_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (wake_ < 0) return CKR_HOST_MEMORY;  // no descriptor is left
+    wake_ = Descriptor(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!wake_) return CKR_HOST_MEMORY;  // no descriptor is left
     const SignalsBlocked blocked;
     watcher_ = std::thread([this] { watch(); });
     initialized_ = true;
@@ -89,20 +89,19 @@ CK_RV Module::finalize() {
     watcher_.join();
     const std::scoped_lock lock(mutex_);
     watch_.reset();
-    close(wake_);
-    wake_ = -1;
+    wake_ = {};
     return CKR_OK;
 }
 
 void Module::wake_watcher() const noexcept {
     const std::uint64_t one = 1;
-    [[maybe_unused]] const auto written = write(wake_, &one, sizeof one);
+    [[maybe_unused]] const auto written = write(wake_.get(), &one, sizeof one);
 }
 
 void Module::watch() {
     for (;;) {
-        std::array<pollfd, 2> descriptors{
-            {{.fd = wake_, .events = POLLIN, .revents = 0}, {.fd = -1, .events = POLLIN, .revents = 0}}};
+        std::array<pollfd, 2> descriptors{{{.fd = wake_.get(), .events = POLLIN, .revents = 0},
+                                           {.fd = -1, .events = POLLIN, .revents = 0}}};
         {
             const std::scoped_lock lock(mutex_);
             if (!initialized_) return;
@@ -125,7 +124,7 @@ void Module::watch() {
         }
         poll(descriptors.data(), descriptors.size(), patience ? static_cast<int>(patience->count()) : -1);
         std::uint64_t count = 0;
-        [[maybe_unused]] const auto cleared = read(wake_, &count, sizeof count);
+        [[maybe_unused]] const auto cleared = read(wake_.get(), &count, sizeof count);
         if (!notice()) return;
     }
 }

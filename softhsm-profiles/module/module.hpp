@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include <pkcs11/descriptor.hpp>
 #include <softhsm-profiles/module/call_log.hpp>
 #include <softhsm-profiles/module/fault_script.hpp>
 #include <softhsm-profiles/module/folder_watch.hpp>
@@ -91,7 +92,7 @@ class Module {
 
     std::mutex lifecycle_;  // of C_Initialize and C_Finalize
     std::thread watcher_;
-    int wake_ = -1;
+    Descriptor wake_;
 
     std::mutex mutex_;  // guards what follows
     std::condition_variable changed_;

@@ -23,10 +23,6 @@ Token::Token(const fs::path& folder, const std::string& name,
       plugged_since_(plugged_since),
       pool_(pool) {}
 
-Token::~Token() {
-    if (operation_lock_ >= 0) close(operation_lock_);
-}
-
 const SoftHsm& Token::start() {
     if (const SoftHsm* started = started_) return *started;
     const std::scoped_lock lock(mutex_);
@@ -76,11 +72,12 @@ Token::Turn Token::begin_operation(CK_SESSION_HANDLE session) {
     const std::scoped_lock lock(mutex_);
     if (operating_ == session) return Turn::Had;
     if (operating_ != CK_INVALID_HANDLE) return Turn::Busy;
-    if (operation_lock_ < 0) {
-        operation_lock_ = open((folder_ / "in-use").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    if (!operation_lock_) {
+        operation_lock_ =
+            Descriptor(open((folder_ / "in-use").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR));
     }
     // In a folder that cannot be written it is this process's affair alone.
-    if (operation_lock_ >= 0 && flock(operation_lock_, LOCK_EX | LOCK_NB) != 0) return Turn::Busy;
+    if (operation_lock_ && flock(operation_lock_.get(), LOCK_EX | LOCK_NB) != 0) return Turn::Busy;
     operating_ = session;
     return Turn::Begun;
 }
@@ -89,7 +86,7 @@ void Token::end_operation(CK_SESSION_HANDLE session) {
     const std::scoped_lock lock(mutex_);
     if (operating_ != session) return;
     operating_ = CK_INVALID_HANDLE;
-    flock(operation_lock_, LOCK_UN);
+    flock(operation_lock_.get(), LOCK_UN);
 }
 
 }  // namespace ctlsign::virtual_token

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 
+#include <pkcs11/descriptor.hpp>
 #include <softhsm-profiles/module/pin_counter.hpp>
 #include <softhsm-profiles/module/softhsm_pool.hpp>
 #include <softhsm-profiles/profile.hpp>
@@ -22,9 +23,6 @@ class Token {
     /// PLUGGED_SINCE: when its link was made. Throws Error when there is no such token.
     Token(const std::filesystem::path& folder, const std::string& name,
           std::chrono::system_clock::time_point plugged_since, SoftHsmPool& pool);
-    ~Token();
-    Token(const Token&) = delete;
-    Token& operator=(const Token&) = delete;
 
     const softhsm::Profile& profile() const noexcept { return profile_; }
     PinCounter& pin_counter() noexcept { return pin_counter_; }
@@ -80,7 +78,7 @@ class Token {
     unsigned sessions_ = 0;
     std::optional<std::chrono::steady_clock::time_point> closed_;  // the last session
     CK_SESSION_HANDLE operating_ = CK_INVALID_HANDLE;
-    int operation_lock_ = -1;
+    Descriptor operation_lock_;
 };
 
 }  // namespace ctlsign::virtual_token
