@@ -15,16 +15,23 @@ ByteView strip_leading_zeros(ByteView number) noexcept {
     return number;
 }
 
-std::string to_hex(ByteView bytes, std::string_view separator) {
-    constexpr std::string_view kDigits = "0123456789ABCDEF";
+static std::string write_hex(ByteView bytes, std::string_view separator, std::string_view digits) {
     std::string text;
     text.reserve(bytes.size() * (2 + separator.size()));
     for (const std::uint8_t byte : bytes) {
         if (!text.empty()) text += separator;
-        text += kDigits[byte >> 4U];
-        text += kDigits[byte & 15U];
+        text += digits[byte >> 4U];
+        text += digits[byte & 15U];
     }
     return text;
+}
+
+std::string to_hex(ByteView bytes, std::string_view separator) {
+    return write_hex(bytes, separator, "0123456789ABCDEF");
+}
+
+std::string to_lower_hex(ByteView bytes, std::string_view separator) {
+    return write_hex(bytes, separator, "0123456789abcdef");
 }
 
 static std::optional<std::uint8_t> hex_digit(char c) {

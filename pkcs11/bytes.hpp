@@ -29,6 +29,8 @@ inline std::string_view as_text(ByteView bytes) noexcept {
 
 /// Two upper-case hexadecimal digits an octet, SEPARATOR between octets.
 std::string to_hex(ByteView bytes, std::string_view separator = {});
+/// The same in lower case.
+std::string to_lower_hex(ByteView bytes, std::string_view separator = {});
 
 /// The octets written in TEXT: hexadecimal of either case; colons and spaces between octets are passed over.
 /// Throws std::invalid_argument on anything else, an odd number of digits included.

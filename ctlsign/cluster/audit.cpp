@@ -2,7 +2,6 @@
 #include <pwd.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <nlohmann/json.hpp>
@@ -23,10 +22,7 @@ constexpr std::string_view kBeginning = "000000000000000000000000000000000000000
 
 std::string hash_of(std::string_view line) {
     const std::array<ByteView, 1> parts{as_bytes(line)};
-    std::string hash = to_hex(compute_digest(Digest::Sha256, parts));
-    std::ranges::transform(hash, hash.begin(),
-                           [](char c) { return c >= 'A' ? static_cast<char>(c - 'A' + 'a') : c; });
-    return hash;
+    return to_lower_hex(compute_digest(Digest::Sha256, parts));
 }
 
 // The user as the system knows it: a variable of the environment can say anything.

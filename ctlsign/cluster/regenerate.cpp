@@ -8,7 +8,6 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
-#include <algorithm>
 #include <array>
 #include <new>
 
@@ -109,9 +108,7 @@ Bytes regenerated_subject(Store store, const sast::Certificate& old) {
     if (store != Store::Capf) return Bytes(subject.begin(), subject.end());
     std::array<unsigned char, 4> random{};
     require(RAND_bytes(random.data(), static_cast<int>(random.size())) == 1);
-    std::string common_name = "CAPF-" + to_hex(random);
-    std::ranges::transform(common_name.begin() + 5, common_name.end(), common_name.begin() + 5,
-                           [](char c) { return c >= 'A' ? static_cast<char>(c - 'A' + 'a') : c; });
+    const std::string common_name = "CAPF-" + to_lower_hex(random);
     const NamePtr name = decode_name(subject);
     const int position = X509_NAME_get_index_by_NID(name.get(), NID_commonName, -1);
     require(position >= 0);

@@ -21,9 +21,7 @@ std::string hex_of_file(const EVP_MD* digest, ByteView octets) {
     std::array<std::uint8_t, EVP_MAX_MD_SIZE> value{};
     unsigned size = 0;
     if (EVP_Digest(octets.data(), octets.size(), value.data(), &size, digest, nullptr) != 1) return {};
-    std::string text = to_hex(ByteView(value).first(size));
-    std::ranges::transform(text, text.begin(), [](char c) { return c >= 'A' ? char(c + ('a' - 'A')) : c; });
-    return text;
+    return to_lower_hex(ByteView(value).first(size));
 }
 
 // Columns start at 0, 8, 24 and 32; a name that reaches the next stop pushes the rest one stop on.

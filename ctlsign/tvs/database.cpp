@@ -23,18 +23,10 @@ namespace ctlsign::tvs {
 
 namespace {
 
-// As the open server writes octets.
-std::string lower_hex(ByteView octets) {
-    std::string text = to_hex(octets);
-    std::ranges::transform(text, text.begin(), [](char c) {
-        return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
-    });
-    return text;
-}
-
+// The open server writes octets in lower case.
 std::string lower_hash(const sast::Certificate& certificate) {
     const std::array<ByteView, 1> whole{certificate.der()};
-    return lower_hex(compute_digest(Digest::Sha256, whole));
+    return to_lower_hex(compute_digest(Digest::Sha256, whole));
 }
 
 // What is wrong with a row, thrown as text.
@@ -116,7 +108,7 @@ void store_database(const std::string& path, std::span<const DatabaseEntry> entr
             roles += role_name(role);
         }
         const std::string hash = lower_hash(entry.certificate),
-                          serial = lower_hex(strip_leading_zeros(entry.certificate.serial())),
+                          serial = to_lower_hex(strip_leading_zeros(entry.certificate.serial())),
                           subject = name_text(entry.certificate.subject_der(), NameStyle::CallManager),
                           issuer = name_text(entry.certificate.issuer_der(), NameStyle::CallManager),
                           pem = entry.certificate.to_pem();

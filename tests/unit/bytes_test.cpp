@@ -11,6 +11,8 @@ TEST(Hex, RoundTrip) {
     const Bytes bytes{0x00, 0x0F, 0xA5, 0xFF};
     EXPECT_EQ(to_hex(bytes), "000FA5FF");
     EXPECT_EQ(to_hex(bytes, ":"), "00:0F:A5:FF");
+    EXPECT_EQ(to_lower_hex(bytes), "000fa5ff");
+    EXPECT_EQ(to_lower_hex(bytes, ":"), "00:0f:a5:ff");
     EXPECT_EQ(from_hex("000fa5FF"), bytes);
     EXPECT_EQ(from_hex("00:0F a5:ff"), bytes);
     EXPECT_TRUE(from_hex("").empty());
