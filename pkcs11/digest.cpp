@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include <pkcs11/digest.hpp>
+#include <pkcs11/free_with.hpp>
 
 namespace ctlsign {
 
@@ -44,7 +45,7 @@ static const EVP_MD* fetched(Digest digest) {
 // Behind HEAD comes the digest of the parts.
 static Bytes append_digest(ByteView head, Digest digest, std::span<const ByteView> parts) {
     const EVP_MD* md = fetched(digest);
-    const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
+    const std::unique_ptr<EVP_MD_CTX, FreeWith<EVP_MD_CTX_free>> context(EVP_MD_CTX_new());
     if (!context) throw std::bad_alloc();
     Bytes value(head.size() + digest_size(digest));
     std::ranges::copy(head, value.begin());

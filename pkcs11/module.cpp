@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <pkcs11/cryptoki.hpp>
+#include <pkcs11/free_with.hpp>
 #include <pkcs11/module.hpp>
 #include <pkcs11/quirks.hpp>
 #include <pkcs11/token.hpp>
@@ -15,10 +16,7 @@ namespace ctlsign::pkcs11 {
 
 namespace {
 
-struct FreeText {
-    void operator()(char* text) const noexcept { std::free(text); }
-};
-using KitText = std::unique_ptr<char, FreeText>;
+using KitText = std::unique_ptr<char, FreeWith<std::free>>;
 
 // Modules of this process, by function list: p11-kit gives the same one for the same library. Never
 // destroyed, so that no static destructor finalizes a module.
@@ -155,8 +153,8 @@ std::vector<std::shared_ptr<Module>> Module::open_configured(std::vector<Failure
                                                              const std::optional<Isolation>& isolation) {
     QuirkTable::of_process();  // when it cannot be read, that is no module's failure
     std::vector<std::shared_ptr<Module>> modules;
-    const std::unique_ptr<CK_FUNCTION_LIST*, decltype(&std::free)> list(
-        p11_kit_modules_load(nullptr, P11_KIT_MODULE_UNMANAGED), &std::free);
+    const std::unique_ptr<CK_FUNCTION_LIST*, FreeWith<std::free>> list(
+        p11_kit_modules_load(nullptr, P11_KIT_MODULE_UNMANAGED));
     for (CK_FUNCTION_LIST** at = list.get(); at != nullptr && *at != nullptr; ++at) {
         // A module with a trust policy holds certificates of authorities and no keys.
         const KitText trust{p11_kit_config_option(*at, "trust-policy")};

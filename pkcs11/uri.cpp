@@ -6,12 +6,13 @@
 #include <utility>
 
 #include <pkcs11/cryptoki.hpp>
+#include <pkcs11/free_with.hpp>
 #include <pkcs11/uri.hpp>
 
 namespace ctlsign::pkcs11 {
 
 struct Uri::Impl {
-    std::unique_ptr<P11KitUri, decltype(&p11_kit_uri_free)> uri{p11_kit_uri_new(), &p11_kit_uri_free};
+    std::unique_ptr<P11KitUri, FreeWith<p11_kit_uri_free>> uri{p11_kit_uri_new()};
 };
 
 namespace {

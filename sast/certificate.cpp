@@ -10,6 +10,7 @@
 #include <limits>
 #include <memory>
 
+#include <pkcs11/free_with.hpp>
 #include <sast/certificate.hpp>
 #include <sast/error.hpp>
 
@@ -113,18 +114,18 @@ ByteView bits_of(const Element& element) {
     return element.content.subspan(1);
 }
 
-using NamePtr = std::unique_ptr<X509_NAME, decltype(&X509_NAME_free)>;
+using NamePtr = std::unique_ptr<X509_NAME, FreeWith<X509_NAME_free>>;
 
 NamePtr decode_name(ByteView der) {
     const unsigned char* at = der.data();
-    NamePtr name(d2i_X509_NAME(nullptr, &at, static_cast<long>(der.size())), &X509_NAME_free);
+    NamePtr name(d2i_X509_NAME(nullptr, &at, static_cast<long>(der.size())));
     if (!name) malformed(0, "a name");
     return name;
 }
 
 std::string name_text(ByteView der) {
     const NamePtr name = decode_name(der);
-    const std::unique_ptr<BIO, decltype(&BIO_free)> out(BIO_new(BIO_s_mem()), &BIO_free);
+    const std::unique_ptr<BIO, FreeWith<BIO_free>> out(BIO_new(BIO_s_mem()));
     if (!out || X509_NAME_print_ex(out.get(), name.get(), 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) < 0) {
         malformed(0, "a name that can be printed");
     }
@@ -191,8 +192,8 @@ Certificate Certificate::decode(ByteView der) {
 std::vector<Certificate> Certificate::decode_pem(std::string_view pem) {
     if (pem.size() > std::numeric_limits<int>::max()) malformed(0, "PEM of sane size");
     std::vector<Certificate> certificates;
-    const std::unique_ptr<BIO, decltype(&BIO_free)> in(
-        BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), &BIO_free);
+    const std::unique_ptr<BIO, FreeWith<BIO_free>> in(
+        BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
     for (;;) {
         char* name = nullptr;
         char* header = nullptr;
@@ -237,7 +238,7 @@ std::string CertificateView::common_name() const {
 }
 
 std::string CertificateView::to_pem() const {
-    const std::unique_ptr<BIO, decltype(&BIO_free)> out(BIO_new(BIO_s_mem()), &BIO_free);
+    const std::unique_ptr<BIO, FreeWith<BIO_free>> out(BIO_new(BIO_s_mem()));
     if (!out ||
         PEM_write_bio(out.get(), PEM_STRING_X509, "", der_.data(), static_cast<long>(der_.size())) <= 0) {
         throw std::bad_alloc();

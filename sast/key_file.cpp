@@ -20,6 +20,14 @@ namespace ctlsign::sast {
 
 namespace {
 
+void free_safes(STACK_OF(PKCS7) * safes) {
+    sk_PKCS7_pop_free(safes, PKCS7_free);
+}
+void free_bags(STACK_OF(PKCS12_SAFEBAG) * bags) {
+    sk_PKCS12_SAFEBAG_pop_free(bags, PKCS12_SAFEBAG_free);
+}
+using SafesPtr = std::unique_ptr<STACK_OF(PKCS7), FreeWith<free_safes>>;
+using BagsPtr = std::unique_ptr<STACK_OF(PKCS12_SAFEBAG), FreeWith<free_bags>>;
 using BioPtr = std::unique_ptr<BIO, FreeWith<BIO_free>>;
 using Pkcs8Ptr = std::unique_ptr<PKCS8_PRIV_KEY_INFO, FreeWith<PKCS8_PRIV_KEY_INFO_free>>;
 using SigPtr = std::unique_ptr<X509_SIG, FreeWith<X509_SIG_free>>;
@@ -109,7 +117,7 @@ class BagReader {
     void read(const PKCS12* pfx) {
         STACK_OF(PKCS7)* safes = PKCS12_unpack_authsafes(pfx);
         if (safes == nullptr) fail(Errc::MalformedKey, name_, "a PKCS#12 file without contents");
-        const std::unique_ptr<STACK_OF(PKCS7), FreeSafes> owner(safes);
+        const SafesPtr owner(safes);
         for (int i = 0; i < sk_PKCS7_num(safes); ++i) read_safe(sk_PKCS7_value(safes, i));
     }
 
@@ -121,23 +129,16 @@ class BagReader {
     std::optional<PrivateKey> take_key() { return std::move(key_); }
 
   private:
-    struct FreeSafes {
-        void operator()(STACK_OF(PKCS7) * safes) const noexcept { sk_PKCS7_pop_free(safes, PKCS7_free); }
-    };
-    struct FreeBags {
-        void operator()(STACK_OF(PKCS12_SAFEBAG) * bags) const noexcept {
-            sk_PKCS12_SAFEBAG_pop_free(bags, PKCS12_SAFEBAG_free);
-        }
-    };
-
     void read_safe(PKCS7* safe) {
         const bool encrypted = PKCS7_type_is_encrypted(safe);
         if (encrypted && !passphrase_) return;
-        const std::unique_ptr<STACK_OF(PKCS12_SAFEBAG), FreeBags> bags(
-            encrypted
-                ? PKCS12_unpack_p7encdata(safe, passphrase_->data(), static_cast<int>(passphrase_->size()))
-            : PKCS7_type_is_data(safe) ? PKCS12_unpack_p7data(safe)
-                                       : nullptr);
+        BagsPtr bags;
+        if (encrypted) {
+            bags.reset(
+                PKCS12_unpack_p7encdata(safe, passphrase_->data(), static_cast<int>(passphrase_->size())));
+        } else if (PKCS7_type_is_data(safe)) {
+            bags.reset(PKCS12_unpack_p7data(safe));
+        }
         if (!bags && encrypted) context_.fail_to_decrypt(name_);
         if (!bags) fail(Errc::MalformedKey, name_, "a part of this PKCS#12 file cannot be read");
         read_bags(bags.get());

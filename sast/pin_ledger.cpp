@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <pkcs11/file.hpp>
+#include <pkcs11/free_with.hpp>
 #include <pkcs11/private_files.hpp>
 #include <sast/error.hpp>
 #include <sast/limits.hpp>
@@ -29,10 +30,8 @@ constexpr std::uint32_t kBlockSize = 8, kParallel = 1;
 constexpr std::uint64_t kMaxMemory = 64U << 20U;
 
 Bytes compute_scrypt(const pkcs11::Pin& pin, const Bytes& salt) {
-    const std::unique_ptr<EVP_KDF, decltype(&EVP_KDF_free)> kdf(EVP_KDF_fetch(nullptr, "SCRYPT", nullptr),
-                                                                &EVP_KDF_free);
-    const std::unique_ptr<EVP_KDF_CTX, decltype(&EVP_KDF_CTX_free)> context(EVP_KDF_CTX_new(kdf.get()),
-                                                                            &EVP_KDF_CTX_free);
+    const std::unique_ptr<EVP_KDF, FreeWith<EVP_KDF_free>> kdf(EVP_KDF_fetch(nullptr, "SCRYPT", nullptr));
+    const std::unique_ptr<EVP_KDF_CTX, FreeWith<EVP_KDF_CTX_free>> context(EVP_KDF_CTX_new(kdf.get()));
     const std::string_view secret = pin.reveal_secret();
     auto cost = kCost, memory = kMaxMemory;
     auto block = kBlockSize, parallel = kParallel;

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include <pkcs11/free_with.hpp>
 #include <sast/error.hpp>
 #include <sast/subject.hpp>
 
@@ -14,7 +15,7 @@ Bytes encode_subject(std::string_view text) {
         ERR_clear_error();
         throw Error(Errc::MalformedCertificate, "reading a subject", text, "write it as CN=...,O=...");
     };
-    const std::unique_ptr<X509_NAME, decltype(&X509_NAME_free)> name(X509_NAME_new(), &X509_NAME_free);
+    const std::unique_ptr<X509_NAME, FreeWith<X509_NAME_free>> name(X509_NAME_new());
     if (!name) throw std::bad_alloc();
     std::string type, value;
     bool in_value = false;

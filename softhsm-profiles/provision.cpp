@@ -7,6 +7,7 @@
 
 #include <memory>
 
+#include <pkcs11/free_with.hpp>
 #include <pkcs11/private_files.hpp>
 #include <sast/error.hpp>
 #include <softhsm-profiles/child.hpp>
@@ -64,11 +65,11 @@ Bytes number(const EVP_PKEY* key, const char* name) {
 }
 
 RsaNumbers decode_private_key(const std::string& pem) {
-    const std::unique_ptr<BIO, decltype(&BIO_free)> in(
-        BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), &BIO_free);
+    const std::unique_ptr<BIO, FreeWith<BIO_free>> in(
+        BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
     const auto no_passphrase = [](char*, int, int, void*) { return -1; };
-    const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
-        PEM_read_bio_PrivateKey(in.get(), nullptr, no_passphrase, nullptr), &EVP_PKEY_free);
+    const std::unique_ptr<EVP_PKEY, FreeWith<EVP_PKEY_free>> key(
+        PEM_read_bio_PrivateKey(in.get(), nullptr, no_passphrase, nullptr));
     ERR_clear_error();
     if (!key)
         throw Error(sast::Errc::MalformedKey, "importing", "the key",

@@ -9,6 +9,7 @@
 #include <new>
 
 #include <bindings/openssl/signer_key.hpp>
+#include <pkcs11/free_with.hpp>
 #include <sast/error.hpp>
 
 namespace ctlsign::openssl {
@@ -98,8 +99,8 @@ const RSA_METHOD* method() {
 KeyPtr make_key(std::unique_ptr<sast::TokenSigner> signer, std::unique_ptr<sast::PinSource> pins) {
     const ByteView number = signer->facts().certificate.public_key();
     const unsigned char* at = number.data();
-    std::unique_ptr<RSA, decltype(&RSA_free)> rsa(
-        d2i_RSAPublicKey(nullptr, &at, static_cast<long>(number.size())), &RSA_free);
+    std::unique_ptr<RSA, FreeWith<RSA_free>> rsa(
+        d2i_RSAPublicKey(nullptr, &at, static_cast<long>(number.size())));
     KeyPtr key(EVP_PKEY_new());
     auto owned = std::make_unique<Owned>(std::move(pins), std::move(signer));
     if (!rsa || !key || RSA_set_ex_data(rsa.get(), owner_index(), owned.get()) != 1 ||

@@ -11,6 +11,7 @@
 #include <span>
 
 #include <bindings/openssl/token_key.hpp>
+#include <pkcs11/free_with.hpp>
 #include <pkcs11/installation.hpp>
 #include <sast/error.hpp>
 
@@ -29,7 +30,7 @@ struct Owned {
     Owned& operator=(const Owned&) = delete;
 
     pkcs11::Session session;
-    std::unique_ptr<PKCS11_CTX, decltype(&PKCS11_CTX_free)> context{PKCS11_CTX_new(), &PKCS11_CTX_free};
+    std::unique_ptr<PKCS11_CTX, FreeWith<PKCS11_CTX_free>> context{PKCS11_CTX_new()};
     PKCS11_SLOT* list = nullptr;
     unsigned count = 0;
     bool loaded = false;

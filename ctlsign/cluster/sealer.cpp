@@ -7,6 +7,7 @@
 #include <new>
 
 #include <ctlsign/cluster/sealer.hpp>
+#include <pkcs11/free_with.hpp>
 
 namespace ctlsign::cluster {
 
@@ -16,10 +17,7 @@ constexpr std::size_t kSaltSize = 16, kNonceSize = 12, kTagSize = 16;
 constexpr std::uint64_t kCost = std::uint64_t{1} << 16U, kBlock = 8, kParallel = 1;
 constexpr std::uint64_t kMaxMemory = std::uint64_t{1} << 27U;
 
-struct Free {
-    void operator()(EVP_CIPHER_CTX* context) const noexcept { EVP_CIPHER_CTX_free(context); }
-};
-using Context = std::unique_ptr<EVP_CIPHER_CTX, Free>;
+using Context = std::unique_ptr<EVP_CIPHER_CTX, FreeWith<EVP_CIPHER_CTX_free>>;
 
 void require(bool done) {
     if (done) return;

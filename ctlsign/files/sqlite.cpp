@@ -9,6 +9,7 @@
 
 #include <ctlsign/error.hpp>
 #include <ctlsign/files/sqlite.hpp>
+#include <pkcs11/free_with.hpp>
 
 namespace ctlsign::sqlite {
 
@@ -178,8 +179,8 @@ void Connection::take_image(const char* name, ByteView image) {
 
 Bytes Connection::image() const {
     sqlite3_int64 size = 0;
-    const std::unique_ptr<unsigned char, decltype(&sqlite3_free)> octets(
-        sqlite3_serialize(database_, "main", &size, 0), &sqlite3_free);
+    const std::unique_ptr<unsigned char, FreeWith<sqlite3_free>> octets(
+        sqlite3_serialize(database_, "main", &size, 0));
     if (!octets) throw std::bad_alloc();
     Bytes image(octets.get(), octets.get() + size);
     forget_log(image);

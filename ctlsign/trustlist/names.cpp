@@ -10,6 +10,7 @@
 
 #include <ctlsign/error.hpp>
 #include <ctlsign/trustlist/names.hpp>
+#include <pkcs11/free_with.hpp>
 #include <sast/error.hpp>
 
 namespace ctlsign {
@@ -37,8 +38,8 @@ std::string key_of(const ASN1_OBJECT* object) {
 
 std::vector<Attribute> attributes_of(ByteView der) {
     const unsigned char* at = der.data();
-    const std::unique_ptr<X509_NAME, decltype(&X509_NAME_free)> name(
-        d2i_X509_NAME(nullptr, &at, static_cast<long>(der.size())), &X509_NAME_free);
+    const std::unique_ptr<X509_NAME, FreeWith<X509_NAME_free>> name(
+        d2i_X509_NAME(nullptr, &at, static_cast<long>(der.size())));
     if (!name || at != der.data() + der.size()) malformed();
     std::vector<Attribute> attributes;
     for (int i = 0; i < X509_NAME_entry_count(name.get()); ++i) {

@@ -97,8 +97,8 @@ TlsIdentity TlsIdentity::decode(std::string_view pem, const std::string& name) {
     identity.chain = sast::Certificate::decode_pem(pem);
     if (identity.chain.empty())
         throw Error(sast::Errc::NoCertificate, "reading", name, "put the certificate into the same file");
-    const std::unique_ptr<BIO, decltype(&BIO_free)> in(
-        BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), &BIO_free);
+    const std::unique_ptr<BIO, FreeWith<BIO_free>> in(
+        BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
     // An encrypted key is refused rather than asked about: a service starts without a person.
     const auto no_passphrase = [](char*, int, int, void*) { return -1; };
     identity.key.reset(PEM_read_bio_PrivateKey(in.get(), nullptr, no_passphrase, nullptr), &EVP_PKEY_free);
