@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
-#include <new>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include <pkcs11/file.hpp>
 #include <pkcs11/free_with.hpp>
+#include <pkcs11/openssl_error.hpp>
 #include <pkcs11/private_files.hpp>
 #include <sast/error.hpp>
 #include <sast/limits.hpp>
@@ -31,6 +31,7 @@ constexpr std::uint64_t kMaxMemory = 64U << 20U;
 
 Bytes compute_scrypt(const pkcs11::Pin& pin, const Bytes& salt) {
     const std::unique_ptr<EVP_KDF, FreeWith<EVP_KDF_free>> kdf(EVP_KDF_fetch(nullptr, "SCRYPT", nullptr));
+    if (!kdf) fail_openssl("EVP_KDF_fetch", "SCRYPT");
     const std::unique_ptr<EVP_KDF_CTX, FreeWith<EVP_KDF_CTX_free>> context(EVP_KDF_CTX_new(kdf.get()));
     const std::string_view secret = pin.reveal_secret();
     auto cost = kCost, memory = kMaxMemory;
@@ -48,7 +49,7 @@ Bytes compute_scrypt(const pkcs11::Pin& pin, const Bytes& salt) {
         OSSL_PARAM_construct_end()};
     Bytes hash(kHashSize);
     if (!context || EVP_KDF_derive(context.get(), hash.data(), hash.size(), parameters) != 1)
-        throw std::bad_alloc();
+        fail_openssl("EVP_KDF_derive", "SCRYPT");
     return hash;
 }
 
@@ -105,7 +106,8 @@ void PinLedger::add(const pkcs11::TokenInfo& token, const pkcs11::Pin& pin,
     Entry entry = read(token);
     if (entry.salt.empty()) {
         entry.salt.resize(kSaltSize);
-        if (RAND_bytes(entry.salt.data(), static_cast<int>(entry.salt.size())) != 1) throw std::bad_alloc();
+        if (RAND_bytes(entry.salt.data(), static_cast<int>(entry.salt.size())) != 1)
+            fail_openssl("RAND_bytes", "");
     }
     nlohmann::json rejected = nlohmann::json::array();
     for (const Bytes& hash : entry.rejected) rejected.push_back(to_hex(hash));

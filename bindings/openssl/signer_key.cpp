@@ -6,10 +6,10 @@
 
 #include <algorithm>
 #include <mutex>
-#include <new>
 
 #include <bindings/openssl/signer_key.hpp>
 #include <pkcs11/free_with.hpp>
+#include <pkcs11/openssl_error.hpp>
 #include <sast/error.hpp>
 
 namespace ctlsign::openssl {
@@ -88,7 +88,7 @@ const RSA_METHOD* method() {
         if (made == nullptr || RSA_meth_set1_name(made, "ctlsign") != 1 ||
             RSA_meth_set_priv_enc(made, sign) != 1 || RSA_meth_set_finish(made, finish) != 1 ||
             RSA_meth_set_flags(made, RSA_FLAG_EXT_PKEY) != 1)
-            throw std::bad_alloc();
+            fail_openssl("RSA_meth_dup", "");
         return made;
     }();
     return instance;
@@ -101,15 +101,19 @@ KeyPtr make_key(std::unique_ptr<sast::TokenSigner> signer, std::unique_ptr<sast:
     const unsigned char* at = number.data();
     std::unique_ptr<RSA, FreeWith<RSA_free>> rsa(
         d2i_RSAPublicKey(nullptr, &at, static_cast<long>(number.size())));
+    if (!rsa) {
+        throw Error(sast::Errc::MalformedKey, "d2i_RSAPublicKey", signer->facts().description,
+                    take_openssl_reason());
+    }
     KeyPtr key(EVP_PKEY_new());
     auto owned = std::make_unique<Owned>(std::move(pins), std::move(signer));
-    if (!rsa || !key || RSA_set_ex_data(rsa.get(), owner_index(), owned.get()) != 1 ||
+    if (!key || RSA_set_ex_data(rsa.get(), owner_index(), owned.get()) != 1 ||
         RSA_set_method(rsa.get(), method()) != 1)
-        throw std::bad_alloc();
+        fail_openssl("RSA_set_method", "");
     static_cast<void>(owned.release());
     RSA_set_flags(rsa.get(), RSA_FLAG_EXT_PKEY);
     // Last, as OpenSSL looks now at whose method it is.
-    if (EVP_PKEY_assign_RSA(key.get(), rsa.get()) != 1) throw std::bad_alloc();
+    if (EVP_PKEY_assign_RSA(key.get(), rsa.get()) != 1) fail_openssl("EVP_PKEY_assign_RSA", "");
     static_cast<void>(rsa.release());
     return key;
 }

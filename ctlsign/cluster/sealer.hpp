@@ -9,7 +9,8 @@
 
 namespace ctlsign::cluster {
 
-/// Encrypts secrets with a passphrase: scrypt (RFC 7914), AES-256-GCM.
+/// Encrypts secrets with a passphrase: scrypt (RFC 7914), AES-256-GCM. Throws Error where OpenSSL has not got
+/// these.
 class Sealer {
   public:
     /// Stretching takes a good part of a second.

@@ -12,6 +12,7 @@
 #include <ctlsign/tvs/tls_stream.hpp>
 #include <pkcs11/error.hpp>
 #include <pkcs11/free_with.hpp>
+#include <pkcs11/openssl_error.hpp>
 #include <sast/error.hpp>
 
 namespace ctlsign::tvs {
@@ -19,15 +20,8 @@ namespace ctlsign::tvs {
 namespace {
 
 std::string openssl_problem() {
-    const char* data = nullptr;
-    int flags = 0;
-    const unsigned long code = ERR_get_error_all(nullptr, nullptr, nullptr, &data, &flags);
-    if (code == 0) return "the connection was cut";
-    const char* reason = ERR_reason_error_string(code);
-    std::string problem = reason == nullptr ? "OpenSSL says no reason" : reason;
-    if ((flags & ERR_TXT_STRING) != 0 && *data != '\0') problem += std::string(": ") + data;
-    ERR_clear_error();
-    return problem;
+    const std::string reason = take_openssl_reason();
+    return reason.empty() ? "the connection was cut" : reason;
 }
 
 using X509Ptr = std::unique_ptr<X509, FreeWith<X509_free>>;
