@@ -9,6 +9,7 @@ namespace ctlsign::pkcs11 {
 /// Growing pauses between tries of what may work a little later.
 class Backoff {
   public:
+    /// LIMIT is the time for all pauses together; it begins now.
     explicit Backoff(std::chrono::milliseconds limit) : end_(Clock::now() + limit) {}
 
     /// Sleeps until the next try is due. False, at once, when the time is up.

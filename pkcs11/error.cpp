@@ -220,6 +220,7 @@ const std::error_category& category() noexcept {
     return instance;
 }
 
+static_assert(kUserPinNotInitialized == CKR_USER_PIN_NOT_INITIALIZED);
 std::error_code make_rv(unsigned long rv) noexcept {
     return {static_cast<int>(rv), rv_category()};
 }

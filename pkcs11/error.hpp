@@ -14,6 +14,7 @@ class Error : public std::system_error {
     /// FAILED names the function or step ("C_Sign"), SUBJECT the token, file or record; either may be empty.
     Error(std::error_code code, std::string_view failed, std::string_view subject, std::string_view advice);
 
+    /// "FAILED on SUBJECT: why; advice". Borrowed, as what the others give.
     const char* what() const noexcept override { return line_.c_str(); }
     const std::string& failed() const noexcept { return failed_; }
     const std::string& subject() const noexcept { return subject_; }
@@ -27,7 +28,11 @@ namespace pkcs11 {
 
 /// CK_RV itself as a std::error_code; message() is the name in PKCS#11 ("CKR_DEVICE_REMOVED").
 const std::error_category& rv_category() noexcept;
+/// RV, a CK_RV of any value, as such a code.
 std::error_code make_rv(unsigned long rv) noexcept;
+
+/// CKR_USER_PIN_NOT_INITIALIZED, for those who do not see the PKCS#11 header (PKCS#11 2.40, 5.1.6).
+inline constexpr unsigned long kUserPinNotInitialized = 0x102;
 
 /// What this floor finds wrong without a CK_RV.
 enum class Errc {
@@ -44,6 +49,7 @@ enum class Errc {
     ModuleEnded,
     TokenGone,
 };
+/// The category of Errc, named "pkcs11".
 const std::error_category& category() noexcept;
 std::error_code make_error_code(Errc code) noexcept;
 

@@ -35,6 +35,7 @@ struct MechanismInfo {
 /// What the token is given: the message, a DigestInfo (RFC 8017, 9.2), or the whole padded block.
 enum class InputForm { Message, DigestInfo, PaddedBlock };
 
+/// One way to a signature: what the token is asked for, and what it is given.
 struct SignatureStep {
     Mechanism mechanism{};
     InputForm input{};

@@ -31,6 +31,7 @@ class Module : public std::enable_shared_from_this<Module> {
     /// The module in file PATH (absolute, or a name in p11-kit's module folder). Opening it twice gives the
     /// same object, as the first opened it. Throws Errc::ModuleNotLoaded, or the CK_RV of C_Initialize.
     static std::shared_ptr<Module> open(const std::string& path, const Options& options);
+    /// The same with Options as they are by themselves.
     static std::shared_ptr<Module> open(const std::string& path);
 
     /// A process of its own for a module, through p11-kit's remoting: one that hangs or crashes costs an
@@ -59,6 +60,8 @@ class Module : public std::enable_shared_from_this<Module> {
     Module(const Module&) = delete;
     Module& operator=(const Module&) = delete;
 
+    /// As it was asked for; the command of one that open_command() opened, p11-kit's name of a configured
+    /// one.
     const std::string& path() const noexcept;
 
     /// CK_INFO (PKCS#11 2.40, 3.1).
@@ -66,6 +69,7 @@ class Module : public std::enable_shared_from_this<Module> {
         std::string manufacturer, description;
         unsigned cryptoki_major = 0, cryptoki_minor = 0, library_major = 0, library_minor = 0;
     };
+    /// C_GetInfo, texts without their padding. Throws CK_RV.
     Info info() const;
     /// What QuirkTable::of_process() says of it.
     ModuleQuirks quirks() const;

@@ -107,15 +107,19 @@ std::optional<Value> decode_attribute(ByteView octets) {
 /// Attributes to search by or to make an object of.
 class Template {
   public:
+    /// Adds attribute A (`with<attribute::Label>("key")`) with a copy of VALUE; the same one twice is not
+    /// looked for.
     template <typename A>
     Template& with(const typename A::value_type& value) {
         entries_.push_back({A::kType, encode_attribute(value)});
         return *this;
     }
+    /// An attribute as Cryptoki has it: CKA_..., and the octets of its value.
     struct Entry {
         unsigned long type = 0;
         Bytes value;
     };
+    /// In the order in which they were added. Borrowed from the template.
     const std::vector<Entry>& entries() const noexcept { return entries_; }
 
   private:

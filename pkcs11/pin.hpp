@@ -26,6 +26,7 @@ class Pin {
     Pin& operator=(const Pin&) = delete;
     ~Pin();
 
+    /// True without a PIN: never taken, moved from, or in a forked child.
     bool empty() const noexcept { return reveal_secret().empty(); }
     /// The octets: the one way to read a secret, named so that it is found by a search.
     std::string_view reveal_secret() const noexcept;

@@ -30,6 +30,7 @@ struct ModuleQuirks {
     bool no_slot_events = false;        ///< C_WaitForSlotEvent is not to be called
     std::vector<std::string> reasons;
 
+    /// Each of them in words; empty when there is none.
     std::vector<std::string> effects() const;
 };
 

@@ -47,6 +47,7 @@ void require_try(const Token& token, const PinStatus& status, FinalTry final);
 /// once.
 class Session {
   public:
+    /// ReadWrite (CKF_RW_SESSION) is needed to make and destroy objects of the token.
     enum class Access { ReadOnly, ReadWrite };
 
     /// C_GetSlotInfo, then C_OpenSession: some modules see a token that came back only when asked for its
@@ -59,6 +60,7 @@ class Session {
     Session& operator=(const Session&) = delete;
     ~Session();
 
+    /// The token that it was opened with, as it was then. Borrowed from the session.
     const Token& token() const noexcept { return token_; }
 
     /// C_CloseSession; throws its CK_RV.
@@ -85,12 +87,21 @@ class Session {
         const auto octets = read_attribute(object, A::kType);
         return octets ? decode_attribute<typename A::value_type>(*octets) : std::nullopt;
     }
+    /// C_CreateObject (PKCS#11 2.40, 5.7). With CKA_TOKEN true the object stays on the token, which needs
+    /// Access::ReadWrite and mostly a login, until destroy_object(); else it goes with this session. Throws
+    /// CK_RV.
     ObjectHandle create_object(const Template& attributes);
+    /// C_DestroyObject (PKCS#11 2.40, 5.7): there is no way back. OBJECT is no object's number after it.
+    /// Throws CK_RV.
     void destroy_object(ObjectHandle object);
 
+    /// The numbers of the two halves of what was just made.
     struct KeyPair {
         ObjectHandle public_key{}, private_key{};
     };
+    /// C_GenerateKeyPair (PKCS#11 2.40, 5.14) with a MECHANISM that takes no parameter: the token makes both
+    /// keys with the attributes given. RSA needs attribute::ModulusBits in PUBLIC_KEY. May take minutes.
+    /// Throws CK_RV.
     KeyPair generate_key_pair(Mechanism mechanism, const Template& public_key, const Template& private_key);
 
     /// One C_SignInit and one C_Sign into a buffer of LENGTH octets, no size query. With CONTEXT a

@@ -38,19 +38,23 @@ struct TokenInfo {
 /// A token where it was found: module, slot, and who it is. A value; it holds the module open, nothing else.
 class Token {
   public:
+    /// What find_token_info() says of SLOT is INFO: nothing is asked here.
     Token(std::shared_ptr<Module> module, SlotId slot, TokenInfo info);
 
+    /// Never null.
     const std::shared_ptr<Module>& module() const noexcept { return module_; }
+    /// Where it was found: after a pull it may be in another one.
     SlotId slot() const noexcept { return slot_; }
+    /// As it was found; read_info() asks anew.
     const TokenInfo& info() const noexcept { return info_; }
     /// "token SAST-ADN008580ef (serial 1234)", for messages.
     const std::string& text() const noexcept { return text_; }
 
     /// CK_TOKEN_INFO as it is now. Throws CK_RV; token_gone when it was pulled.
     TokenInfo read_info() const;
-    /// C_GetMechanismList.
+    /// C_GetMechanismList. Throws CK_RV.
     std::vector<Mechanism> mechanisms() const;
-    /// C_GetMechanismInfo; nothing when the token does not know MECHANISM.
+    /// C_GetMechanismInfo; nothing when the token does not know MECHANISM. Throws CK_RV otherwise.
     std::optional<MechanismInfo> find_mechanism(Mechanism mechanism) const;
     /// What QuirkTable::of_process() says of it; the token is not asked.
     Quirks quirks() const { return find_quirks(QuirkTable::of_process(), info_); }

@@ -11,6 +11,7 @@
 
 namespace ctlsign::sast {
 
+/// What kind of public key a certificate holds; Other is one that nothing here reads.
 enum class KeyKind { Rsa, Ec, Other };
 
 /// Views of the parts of an X.509 certificate that a trust list stores. Decoding walks the outer structure
@@ -21,6 +22,7 @@ class CertificateView {
     /// Throws sast::Errc::MalformedCertificate on anything but exactly one certificate.
     static CertificateView decode(ByteView der);
 
+    /// Whole, as it was given. Like all views here it lives as long as the DER.
     ByteView der() const noexcept { return der_; }
     ByteView serial() const noexcept { return serial_; }          ///< content octets, big-endian, as encoded
     ByteView issuer_der() const noexcept { return issuer_; }      ///< Name, with its head
@@ -38,9 +40,11 @@ class CertificateView {
     /// "CN=...,O=..." as RFC 2253 writes it, for people; the styles of trust lists are in
     /// ctlsign/trustlist/names.hpp.
     std::string subject_text() const;
+    /// The same of the issuer.
     std::string issuer_text() const;
     /// The subject's first common name, empty when it has none.
     std::string common_name() const;
+    /// The certificate as PEM (RFC 7468), with the line end behind it.
     std::string to_pem() const;
 
   private:
@@ -53,6 +57,7 @@ class CertificateView {
 /// One X.509 certificate that owns its DER. Copies share it.
 class Certificate : public CertificateView {
   public:
+    /// None: its DER is empty, and so is every part.
     Certificate() = default;
     /// Copies DER. Throws sast::Errc::MalformedCertificate on anything but exactly one certificate.
     static Certificate decode(ByteView der);
@@ -62,6 +67,7 @@ class Certificate : public CertificateView {
     /// Every certificate of PEM, or the one of DER. None found: an empty list.
     static std::vector<Certificate> decode_all(ByteView content);
 
+    /// Whether both are the same DER.
     friend bool operator==(const Certificate& a, const Certificate& b) noexcept {
         return equal(a.der(), b.der());
     }

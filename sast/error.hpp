@@ -6,6 +6,7 @@
 
 namespace ctlsign::sast {
 
+/// What this floor finds wrong without a CK_RV.
 enum class Errc {
     MalformedCertificate = 1,  ///< not X.509 DER or PEM
     MalformedKey,              ///< neither a key that OpenSSL reads nor PKCS#12
@@ -21,6 +22,7 @@ enum class Errc {
     MalformedLedger,           ///< the file of rejected PINs is damaged
     WrongSignature,            ///< the token answered with a signature that does not verify
 };
+/// The category of Errc, named "sast".
 const std::error_category& category() noexcept;
 std::error_code make_error_code(Errc code) noexcept;
 

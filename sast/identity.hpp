@@ -52,8 +52,11 @@ class TokenName {
     // NOLINTNEXTLINE(google-explicit-constructor): a URI is such a name
     TokenName(pkcs11::Uri uri) : uri_(std::move(uri)) {}
 
+    /// Whether TOKEN is one that is so named; for a URI, Uri::matches().
     bool matches(const pkcs11::Token& token) const;
+    /// Nothing for a label or serial. Borrowed from the name.
     const std::optional<pkcs11::Uri>& uri() const noexcept { return uri_; }
+    /// As parse() reads it. Throws what Uri::to_text throws.
     std::string to_text() const;
 
   private:

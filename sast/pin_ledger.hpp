@@ -21,9 +21,11 @@ class PinLedger {
     /// Forgets everything about TOKEN when more tries are left than after the last rejection: somebody has
     /// reset its PIN.
     void notice(const pkcs11::TokenInfo& token, const pkcs11::PinStatus& now) const;
+    /// Whether TOKEN has rejected PIN. Takes about a tenth of a second once there is any (scrypt).
     bool contains(const pkcs11::TokenInfo& token, const pkcs11::Pin& pin) const;
-    /// STATUS is the one after the rejection.
+    /// TOKEN has rejected PIN. STATUS is the one after the rejection.
     void add(const pkcs11::TokenInfo& token, const pkcs11::Pin& pin, const pkcs11::PinStatus& status) const;
+    /// Forgets everything about TOKEN; nothing to forget is no error.
     void forget(const pkcs11::TokenInfo& token) const;
 
   private:

@@ -20,6 +20,7 @@ class PublicKey {
     /// From SubjectPublicKeyInfo DER of any kind. Throws sast::Errc::MalformedKey.
     static PublicKey from_spki(ByteView spki_der);
 
+    /// Of the RSA modulus, or of the field of another kind.
     unsigned bits() const noexcept;
     /// The RSA modulus, big-endian, without leading zeros; empty for other kinds.
     Bytes modulus() const;

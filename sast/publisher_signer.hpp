@@ -40,10 +40,12 @@ class PublisherSigner final : public Signer {
                                                  PinSource& passphrases);
     ~PublisherSigner() override;
 
+    /// Borrowed; known without the passphrase.
     const Facts& facts() const noexcept override { return facts_; }
     /// Asks for the passphrase when the key is still encrypted. Called by the first sign(); a refusal is
     /// final.
     void unlock();
+    /// See Signer::sign. Throws what unlock() throws, each time again.
     Bytes sign(Digest digest, ByteView message) override;
 
   private:

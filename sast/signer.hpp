@@ -29,6 +29,7 @@ class Signer {
     Signer(const Signer&) = delete;
     Signer& operator=(const Signer&) = delete;
 
+    /// The same for the life of the signer, from which they are borrowed.
     virtual const Facts& facts() const noexcept = 0;
     /// The signature of MESSAGE under DIGEST: exactly facts().signature_length octets, already verified with
     /// the certificate's key. Throws Error: pkcs11 codes from a token, sast::Errc from a file. Not for two

@@ -35,7 +35,7 @@ PinRequest request_for(const Session& session, const pkcs11::PinStatus& status) 
 }  // namespace
 
 std::error_code no_pin_set() noexcept {
-    return pkcs11::make_rv(0x102);
+    return pkcs11::make_rv(pkcs11::kUserPinNotInitialized);
 }
 
 TokenLogin::TokenLogin(const pkcs11::Token& token, PinSource& pins, TokenPolicy policy)

@@ -48,6 +48,7 @@ class TokenLogin {
     Bytes with_context(pkcs11::Session& session,
                        const std::function<Bytes(const pkcs11::ContextLogin&)>& sign);
 
+    /// As it was given. Borrowed.
     const TokenPolicy& policy() const noexcept { return policy_; }
     /// The token's lock for the length of a scope. Throws pkcs11::Errc::TokenInUse.
     [[nodiscard]] pkcs11::TokenLock::Hold hold() { return lock_.hold(policy_.lock_wait, policy_.on_pause); }

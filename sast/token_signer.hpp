@@ -19,13 +19,16 @@ class TokenSigner final : public Signer {
     /// PINS is borrowed and must outlive the signer. Throws Errc::UnsupportedKey, Errc::NoMechanism.
     TokenSigner(Identity identity, PinSource& pins, TokenPolicy policy = {});
 
+    /// Borrowed; known without login.
     const Facts& facts() const noexcept override { return facts_; }
+    /// What it was opened with; its token is the one that was found last. Borrowed.
     const Identity& identity() const noexcept { return identity_; }
     /// How a signature under DIGEST will be made, from what the token tells without login.
     pkcs11::MechanismPlan plan(Digest digest) const;
 
     /// Logs in and finds the private key. Called by the first sign(), and again after the token was pulled.
     void unlock();
+    /// See Signer::sign; logs in when it has to. Throws CK_RV, and what TokenLogin throws.
     Bytes sign(Digest digest, ByteView message) override;
 
     /// Whether the token takes input of this FORM, from what it tells without login.
