@@ -13,6 +13,7 @@
 #include <ctlsign/error.hpp>
 #include <ctlsign/files/store.hpp>
 #include <pkcs11/descriptor.hpp>
+#include <pkcs11/file.hpp>
 
 namespace ctlsign {
 
@@ -23,7 +24,7 @@ constexpr std::string_view kAnotherName = "nothing is replaced: choose another n
 constexpr int kPrivateNames = 16;
 
 [[noreturn]] void fail(int error, std::string_view call, std::string_view path, std::string_view advice) {
-    throw Error(std::error_code(error, std::system_category()), call, path, advice);
+    throw Error(std::error_code(error, std::generic_category()), call, path, advice);
 }
 
 template <typename Call>
@@ -156,19 +157,9 @@ LoadedFile load_descriptor(int descriptor, std::string_view name, std::size_t li
         throw Error(Errc::Oversized, "read", name, fmt::format("the limit is {} octets", limit));
     };
     if (expected > limit) refuse();
-    // One octet more than expected, so that the end of the file is seen without a second look at its size.
-    file.bytes.resize(std::max<std::size_t>(expected, 4095) + 1);
-    std::size_t size = 0;
-    for (;;) {
-        const ssize_t got =
-            retry([&] { return ::read(descriptor, file.bytes.data() + size, file.bytes.size() - size); });
-        if (got < 0) fail(errno, "read", name, "");
-        if (got == 0) break;
-        size += static_cast<std::size_t>(got);
-        if (size > limit) refuse();
-        if (size == file.bytes.size()) file.bytes.resize(std::min(size * 2, limit + 1));
-    }
-    file.bytes.resize(size);
+    auto octets = read_descriptor(descriptor, name, std::max<std::size_t>(expected, 4095), limit);
+    if (!octets) refuse();
+    file.bytes = std::move(*octets);
     return file;
 }
 
