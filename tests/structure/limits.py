@@ -10,7 +10,7 @@ import sys
 HEADERS = ("pkcs11/limits.hpp", "sast/limits.hpp", "ctlsign/limits.hpp", "softhsm-profiles/limits.hpp")
 LIMIT = re.compile(r"inline constexpr (std::\S+) k(\w+)(?: = (.*?)|\{(\d+)\});\s+///< (.*)")
 # What reads, and the words by which its last argument is known to be a limit.
-READS = re.compile(r"\b(?:load_file|read_file|load_descriptor|session_\.load)\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
+READS = re.compile(r"\b(?:load_file|read_file|load_descriptor|read_descriptor|session_\.load)\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
 NAMED = re.compile(r"(?:limits::k\w+|kMaxFileSize|\blimit)\)$")
 
 
