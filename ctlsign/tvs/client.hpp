@@ -40,7 +40,7 @@ struct ClientOptions {
 using Trust = std::function<bool(const sast::Certificate&)>;
 
 /// Asks SERVER, whose address may be a name. What goes wrong is in the answer; throws only what encode()
-/// does.
+/// does. A server that goes away raises no SIGPIPE.
 Exchange ask(const Endpoint& server, const Message& request, const Trust& trust,
              const ClientOptions& options);
 

@@ -11,6 +11,7 @@
 #include <asio/strand.hpp>
 #include <atomic>
 #include <mutex>
+#include <stop_token>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -20,6 +21,7 @@
 #include <ctlsign/tvs/guests.hpp>
 #include <ctlsign/tvs/server.hpp>
 #include <ctlsign/tvs/tls_stream.hpp>
+#include <pkcs11/signals_blocked.hpp>
 
 namespace ctlsign::tvs {
 
@@ -57,7 +59,10 @@ class Server::Implementation {
     Implementation(const Implementation&) = delete;
     Implementation& operator=(const Implementation&) = delete;
 
-    void stop();
+    // Whoever comes second returns when all is done, too.
+    void stop() {
+        std::call_once(stopped_, [this] { finish(); });
+    }
     void replace(std::shared_ptr<const CertificateStore> store) {
         const std::scoped_lock lock(current_);
         store_ = std::move(store);
@@ -74,6 +79,7 @@ class Server::Implementation {
     class Listener;
     class Connection;
 
+    void finish();
     void log(Severity severity, std::string_view line) {
         const std::scoped_lock lock(logging_);
         log_(severity, line);
@@ -96,13 +102,14 @@ class Server::Implementation {
     AtomicCounters count_;
     Guests guests_;
     std::atomic<bool> stopping_{false};
+    std::once_flag stopped_;
 
     std::mutex registry_;
     std::unordered_map<Connection*, std::weak_ptr<Connection>> connections_;
 
     asio::io_context io_;
     std::vector<std::unique_ptr<Listener>> listeners_;
-    std::vector<std::thread> threads_;
+    std::vector<std::jthread> threads_;  // last: they end before what they use
 };
 
 // One connection: a handshake, then requests one after the other. All of it runs on its own strand.
@@ -414,12 +421,18 @@ Server::Implementation::Implementation(Options options, std::shared_ptr<const Ce
     for (const Endpoint& endpoint : options_.endpoints)
         listeners_.push_back(std::make_unique<Listener>(*this, endpoint));
     for (const auto& listener : listeners_) listener->accept();
-    for (unsigned i = 0; i < std::max(1U, options_.threads); ++i)
-        threads_.emplace_back([this] { io_.run(); });
+    const SignalsBlocked blocked;
+    for (unsigned i = 0; i < std::max(1U, options_.threads); ++i) {
+        threads_.emplace_back([this](const std::stop_token& stop) {
+            // Where stop() did not come to its end, or the next thread could not be started.
+            const std::stop_callback end(stop, [this] { io_.stop(); });
+            io_.run();
+        });
+    }
 }
 
-void Server::Implementation::stop() {
-    if (stopping_.exchange(true)) return;
+void Server::Implementation::finish() {
+    stopping_ = true;
     for (const auto& listener : listeners_) listener->stop();
     const auto each = [this](void (Connection::*action)()) {
         std::vector<std::shared_ptr<Connection>> open;
@@ -436,7 +449,7 @@ void Server::Implementation::stop() {
     const auto end = std::chrono::steady_clock::now() + options_.limits.stop;
     while (guests_.count() > 0 && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(5ms);
     each(&Connection::stop_now);
-    for (std::thread& thread : threads_) thread.join();
+    for (std::jthread& thread : threads_) thread.join();
 }
 
 std::vector<Endpoint> Server::Implementation::endpoints() const {

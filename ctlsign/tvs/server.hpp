@@ -47,7 +47,8 @@ std::string to_text(const Counters& counters);  ///< one line
 
 enum class Severity { Information, Warning };
 
-/// Answers phones over TLS until it is stopped. What one connection does costs no other more than time.
+/// Answers phones over TLS until it is stopped. What one connection does costs no other more than time. Its
+/// threads take no signals, and a phone that goes away raises no SIGPIPE.
 class Server {
   public:
     struct Options {
@@ -67,7 +68,8 @@ class Server {
     /// Stops as stop() does.
     ~Server();
 
-    /// No new connection; idle ones are closed, answers under way are finished. Returns when all is done.
+    /// No new connection; idle ones are closed, answers under way are finished. Returns when all is done;
+    /// once it is, another call does nothing. Never from the log's function.
     void stop();
 
     /// For what is asked from now on.

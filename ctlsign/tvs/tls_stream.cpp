@@ -1,10 +1,13 @@
 #include <fmt/format.h>
+#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <sys/socket.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -84,6 +87,51 @@ SSL_CTX* make_context(const SSL_METHOD* method, const TlsPolicy& policy) {
     return context;
 }
 
+int descriptor_of(BIO* bio) {
+    return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio)));
+}
+
+int write_socket(BIO* bio, const char* octets, int size) {
+    BIO_clear_retry_flags(bio);
+    const auto sent =
+        static_cast<int>(::send(descriptor_of(bio), octets, static_cast<std::size_t>(size), MSG_NOSIGNAL));
+    if (sent <= 0 && BIO_sock_should_retry(sent) != 0) BIO_set_retry_write(bio);
+    return sent;
+}
+
+int read_socket(BIO* bio, char* octets, int size) {
+    BIO_clear_retry_flags(bio);
+    const auto got = static_cast<int>(::recv(descriptor_of(bio), octets, static_cast<std::size_t>(size), 0));
+    if (got < 0 && BIO_sock_should_retry(got) != 0) BIO_set_retry_read(bio);
+    if (got == 0) BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
+    return got;
+}
+
+long control_socket(BIO* bio, int command, long, void*) {
+    if (command == BIO_CTRL_FLUSH) return 1;  // nothing is held back
+    if (command == BIO_CTRL_EOF) return BIO_test_flags(bio, BIO_FLAGS_IN_EOF) != 0 ? 1 : 0;
+    return 0;
+}
+
+// Of a socket that is closed elsewhere. OpenSSL's own writes with write(2): a peer that is gone would end the
+// program by SIGPIPE.
+BIO* make_bio(int descriptor) {
+    static BIO_METHOD* const method = [] {
+        BIO_METHOD* made = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_get_new_index(), "socket");
+        if (made == nullptr) throw std::bad_alloc();
+        BIO_meth_set_write(made, write_socket);
+        BIO_meth_set_read(made, read_socket);
+        BIO_meth_set_ctrl(made, control_socket);
+        return made;
+    }();
+    BIO* bio = BIO_new(method);
+    if (bio == nullptr) throw std::bad_alloc();
+    BIO_set_data(bio, reinterpret_cast<void*>(  // NOLINT(performance-no-int-to-ptr): all that a BIO keeps
+                          static_cast<std::intptr_t>(descriptor)));
+    BIO_set_init(bio, 1);
+    return bio;
+}
+
 }  // namespace
 
 TlsIdentity TlsIdentity::decode(std::string_view pem, const std::string& name) {
@@ -130,7 +178,8 @@ TlsStream::TlsStream(asio::ip::tcp::socket socket, const TlsContext& context, Si
     if (!stream_) throw std::bad_alloc();
     socket_.non_blocking(true);
     socket_.set_option(asio::ip::tcp::no_delay(true));
-    if (SSL_set_fd(stream_.get(), socket_.native_handle()) != 1) throw std::bad_alloc();
+    BIO* bio = make_bio(socket_.native_handle());
+    SSL_set_bio(stream_.get(), bio, bio);
 }
 
 TlsStream::Progress TlsStream::progress(int result) {
