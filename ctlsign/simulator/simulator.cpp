@@ -32,6 +32,11 @@ std::string checksum_of(const TrustList& list) {
     return to_hex(compute_digest(Digest::Sha1, whole));
 }
 
+// Editors, file managers and a store that was killed leave files that are none.
+bool is_list(const std::filesystem::path& path) {
+    return path.extension() == ".tlv" && !path.filename().string().starts_with('.');
+}
+
 // "CP-8861-SEPB000B4BA0AEE".
 std::string device_name(std::string_view model, std::string_view name) {
     return fmt::format("CP-{}-{}", phone::own_name(model), name).substr(0, limits::kDeviceName);
@@ -241,6 +246,7 @@ State State::load(std::string folder) {
     }
     if (std::filesystem::is_directory(root / "lists")) {
         for (const auto& file : std::filesystem::directory_iterator(root / "lists")) {
+            if (!is_list(file.path())) continue;
             const std::string path = file.path().string();
             try {
                 state.lists.add(

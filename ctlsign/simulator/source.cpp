@@ -53,12 +53,13 @@ class FolderSource final : public Source {
 
     void fetch(const std::string& name, Done done) override {
         asio::post(io_, [path = folder_ + '/' + name, done = std::move(done)] {
+            Fetched fetched;
             try {
-                done({load_file(path, kMaxFileSize).bytes, {}});
+                fetched.octets = load_file(path, kMaxFileSize).bytes;
             } catch (const Error& error) {
-                done({{},
-                      error.code() == std::errc::no_such_file_or_directory ? std::string() : error.what()});
+                if (error.code() != std::errc::no_such_file_or_directory) fetched.problem = error.what();
             }
+            done(std::move(fetched));
         });
     }
 

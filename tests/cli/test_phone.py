@@ -305,8 +305,11 @@ def test_simulate_names_a_list_that_cannot_be_read(ctlsign, cluster, tmp_path):
     folder = publish(tmp_path / "files", cluster["ctl"], cluster["itl"])
     base = ["phone", "simulate", "--state", "lab", "--source", folder]
     ctlsign(*base, "--count", 1)
-    (tmp_path / "lab/lists/junk").write_text("junk")
-    assert "lab/lists/junk" in ctlsign(*base, expect=3).err
+    for junk in ("junk", "junk.tlv~", ".junk.tlv"):
+        (tmp_path / "lab/lists" / junk).write_text("junk")
+    assert ctlsign(*base).out.startswith("1 phones: 0 lists taken, 0 refused, 2 unchanged")
+    (tmp_path / "lab/lists/junk.tlv").write_text("junk")
+    assert "lab/lists/junk.tlv" in ctlsign(*base, expect=3).err
 
 
 def test_simulate_says_what_is_wrong(ctlsign, cluster, tmp_path):
