@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <mutex>
 #include <new>
 
@@ -63,20 +64,31 @@ std::string fingerprint(LIBSSH2_SESSION* session) {
     return "SHA256:" + base64;
 }
 
+// 0, or the errno of a connection that does not come about. A signal does not shorten the patience.
+int wait_for_connection(int socket, std::chrono::milliseconds patience) {
+    using Clock = std::chrono::steady_clock;
+    const auto end = Clock::now() + patience;
+    pollfd wait{socket, POLLOUT, 0};
+    for (;;) {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now());
+        const int ready = ::poll(&wait, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
+        if (ready == 0) return ETIMEDOUT;
+        if (ready > 0) break;
+        if (errno != EINTR) return errno;
+    }
+    int error = 0;
+    socklen_t size = sizeof error;
+    return ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+}
+
 // A socket that is connected, or none and errno.
 Descriptor connect_within(const addrinfo& address, std::chrono::milliseconds patience) {
     Descriptor socket(
         ::socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address.ai_protocol));
     if (!socket) return socket;
     int error = ::connect(socket.get(), address.ai_addr, address.ai_addrlen) == 0 ? 0 : errno;
-    if (error == EINPROGRESS) {
-        pollfd wait{socket.get(), POLLOUT, 0};
-        socklen_t size = sizeof error;
-        if (::poll(&wait, 1, static_cast<int>(patience.count())) != 1)
-            error = ETIMEDOUT;
-        else
-            ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size);
-    }
+    // Interrupted by a signal, it goes on by itself, too.
+    if (error == EINPROGRESS || error == EINTR) error = wait_for_connection(socket.get(), patience);
     if (error != 0) {
         socket = {};
         errno = error;
@@ -256,9 +268,9 @@ std::optional<Bytes> SftpSession::load(const std::string& path, std::size_t limi
 void SftpSession::store(const std::string& path, ByteView bytes) {
     constexpr long kMode = 0644;
     remove(path);
-    const HandlePtr file(libssh2_sftp_open_ex(sftp_, path.data(), static_cast<unsigned>(path.size()),
-                                              LIBSSH2_FXF_WRITE | LIBSSH2_FXF_CREAT | LIBSSH2_FXF_EXCL, kMode,
-                                              LIBSSH2_SFTP_OPENFILE));
+    HandlePtr file(libssh2_sftp_open_ex(sftp_, path.data(), static_cast<unsigned>(path.size()),
+                                        LIBSSH2_FXF_WRITE | LIBSSH2_FXF_CREAT | LIBSSH2_FXF_EXCL, kMode,
+                                        LIBSSH2_SFTP_OPENFILE));
     if (!file) fail("writing", path);
     while (!bytes.empty()) {
         const ByteView piece = bytes.first(std::min(bytes.size(), kPiece));
@@ -270,6 +282,8 @@ void SftpSession::store(const std::string& path, ByteView bytes) {
     // A server without fsync@openssh.com keeps its own time.
     if (libssh2_sftp_fsync(file.get()) != 0 && libssh2_sftp_last_error(sftp_) != LIBSSH2_FX_OP_UNSUPPORTED)
         fail("flushing", path);
+    // Some servers write only now, and say only now that there is no room.
+    if (libssh2_sftp_close_handle(file.release()) != 0) fail("closing", path);
 }
 
 void SftpSession::replace(const std::string& path, const std::string& next) {
