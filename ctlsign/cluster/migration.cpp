@@ -165,8 +165,9 @@ std::variant<std::vector<Introduction>, Refusal> introduce(const State& state) {
 }
 
 Bytes encode_introductions(std::span<const Introduction> introductions, std::string_view passphrase) {
-    STACK_OF(PKCS12_SAFEBAG)* bags = nullptr;
-    bool done = true;
+    const BagsPtr owner(sk_PKCS12_SAFEBAG_new_null());
+    STACK_OF(PKCS12_SAFEBAG)* bags = owner.get();
+    bool done = bags != nullptr;
     for (const Introduction& each : introductions) {
         const X509Ptr x509 = to_x509(each.certificate);
         const std::string name = fmt::format("{}{}{}", to_text(each.store), kOf, each.cluster);
@@ -175,7 +176,6 @@ Bytes encode_introductions(std::span<const Introduction> introductions, std::str
                                static_cast<int>(name.size())) == 1 &&
                PKCS12_add_cert(&bags, x509.get()) != nullptr;
     }
-    const BagsPtr bags_owner(bags);
     STACK_OF(PKCS7)* safes = nullptr;
     done = done && PKCS12_add_safe(&safes, bags, -1, 0, nullptr) == 1;
     const SafesPtr safes_owner(safes);
