@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -72,8 +73,13 @@ DatabaseEntry read_row(const sqlite::Statement& row) {
 }  // namespace
 
 Database Database::load(const std::string& path) {
-    (void)load_file(path, limits::kTvsDatabase);  // a file that cannot be read says so with the system's code
-    sqlite::Connection database(path, sqlite::Connection::Access::Read, "");
+    std::error_code unknown;  // a file that cannot be read says so when it is opened
+    const auto size = std::filesystem::file_size(path, unknown);
+    if (!unknown && size > limits::kTvsDatabase)
+        throw Error(Errc::Oversized, "read", path,
+                    fmt::format("the limit is {} octets", limits::kTvsDatabase));
+    sqlite::Connection database(path, sqlite::Connection::Access::Read,
+                                "check the path, and its permissions");
     if (!database.has_columns("certificates", {"certificate_hash", "certificate", "roles", "ttl"}))
         throw Error(Errc::Malformed, "reading", path, "it has no table certificates of a TVS server");
     sqlite::Statement row = database.query(
