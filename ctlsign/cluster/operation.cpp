@@ -12,6 +12,7 @@
 #include <ctlsign/error.hpp>
 #include <ctlsign/files/sqlite.hpp>
 #include <ctlsign/trustlist/decode.hpp>
+#include <ctlsign/trustlist/encode.hpp>
 #include <ctlsign/trustlist/show.hpp>
 #include <ctlsign/trustlist/sign.hpp>
 #include <ctlsign/trustlist/verify.hpp>
@@ -143,7 +144,8 @@ Carried carry_out(Writer& writer, const Plan& plan, sast::Signer* signer, std::v
     entry.tokens = plan.tokens;
     if (plan.list) {
         // Found out before the PIN: whether there is room for a file of that size.
-        prepare_nodes(nodes, Bytes(prepare(*plan.list).octets.size() + plan.list->header.key_bits / 8 + 3));
+        prepare_nodes(nodes,
+                      Bytes(signed_size(prepare(*plan.list).octets.size(), plan.list->header.key_bits / 8)));
         entry.octets = sign(writer, *plan.list, *signer);
         entry.signer = plan.signer->subject_text();
     }

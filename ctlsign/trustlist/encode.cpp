@@ -271,6 +271,10 @@ ToSign encode(const HeaderDraft& header, ByteView payload) {
     return to_sign;
 }
 
+std::size_t signed_size(std::size_t unsigned_size, std::size_t signature_length) noexcept {
+    return unsigned_size + kHead + signature_length;
+}
+
 Bytes splice(const ToSign& to_sign, ByteView signature) {
     if (signature.size() != to_sign.signature_length) {
         throw Error(Errc::Malformed, "joining a signature", {},

@@ -62,6 +62,8 @@ struct ToSign {
 ToSign encode(const ListDraft& draft);
 /// The same for a signed payload (.sgn).
 ToSign encode(const HeaderDraft& header, ByteView payload);
+/// Octets of the finished file: UNSIGNED_SIZE, as encode() leaves it, and the SIGNATURE element.
+std::size_t signed_size(std::size_t unsigned_size, std::size_t signature_length) noexcept;
 /// The finished file. Throws Error with Errc::Malformed on a signature of another length.
 Bytes splice(const ToSign& to_sign, ByteView signature);
 

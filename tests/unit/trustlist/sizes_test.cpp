@@ -25,6 +25,7 @@ Sizes sizes_of(const ListDraft& draft) {
     sizes.signer_id = signer_id->value.size();
     sizes.header = list.header_length();
     sizes.file = list.octets().size();
+    EXPECT_EQ(sizes.file, signed_size(to_sign.octets.size(), to_sign.signature_length));
     for (const Record& record : list.records()) sizes.records.push_back(record.octets().size());
     return sizes;
 }
