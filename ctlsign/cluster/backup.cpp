@@ -79,9 +79,8 @@ void seal_keys(const Database& copy, const pkcs11::Pin& passphrase) {
 // In FOLDER, named after the certificate that it belongs to. Nothing when no file can be named so.
 std::optional<fs::path> find_key_file(const fs::path& folder, const State& state,
                                       const StoredCertificate& stored) {
-    const auto node =
-        std::ranges::find_if(state.nodes, [&](const Node& each) { return each.id == stored.node; });
-    if (node == state.nodes.end() || node->name.find('/') != std::string::npos) return std::nullopt;
+    const Node* node = state.find_node(stored.node);
+    if (node == nullptr || node->name.find('/') != std::string::npos) return std::nullopt;
     return folder / fmt::format("{}-{}-{}{}", to_text(stored.store), node->name,
                                 to_hex(stored.certificate.serial()),
                                 fs::path(*stored.key).extension().string());

@@ -59,11 +59,10 @@ std::vector<Expiry> list_expiries(const State& state, std::int64_t now) {
     std::vector<Expiry> expiries;
     for (const StoredCertificate& stored : state.certificates) {
         std::string where(to_text(stored.store));
-        const auto node =
-            std::ranges::find_if(state.nodes, [&](const Node& each) { return stored.node == each.id; });
-        if (node != state.nodes.end()) where += " of " + node->name;
+        const Node* node = state.find_node(stored.node);
+        if (node != nullptr) where += " of " + node->name;
         expiries.push_back(make(std::move(where), stored.certificate, now, breaks_without(stored.store)));
-        if (node == state.nodes.end()) continue;
+        if (node == nullptr) continue;
         expiries.back().renewal = fmt::format("ctlsign cluster certificate regenerate --store {} --node {}",
                                               to_text(stored.store), node->name);
         const auto services = services_of(stored.store);

@@ -116,8 +116,8 @@ void undo(Writer& writer, const JournalEntry& entry, const std::string& reason) 
 std::vector<ReachedNode> reach_again(const State& state, const JournalEntry& entry, const std::string& step) {
     std::vector<ReachedNode> nodes;
     for (const auto& before : entry.before) {
-        const auto node = std::ranges::find(state.nodes, before.node, &Node::id);
-        if (node == state.nodes.end()) continue;
+        const Node* node = state.find_node(before.node);
+        if (node == nullptr) continue;
         try {
             nodes.push_back({*node, open_target(*node), before.octets});
             nodes.back().target->load();

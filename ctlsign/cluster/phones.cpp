@@ -25,8 +25,7 @@ std::vector<tvs::DatabaseEntry> tvs_database(const State& state) {
         switch (stored.store) {
             case Store::CallManager:
                 vouch(Role::Sast);
-                for (const Node& node : state.nodes)
-                    if (node.id == stored.node) vouch(node.role);
+                if (const Node* node = state.find_node(stored.node)) vouch(node->role);
                 break;
             case Store::ItlRecovery:
             case Store::PhoneSastTrust:

@@ -85,6 +85,11 @@ const Node* State::find_node(std::string_view node_name) const noexcept {
     return found == nodes.end() ? nullptr : &*found;
 }
 
+const Node* State::find_node(std::optional<std::int64_t> id) const noexcept {
+    const auto found = std::ranges::find_if(nodes, [&](const Node& node) { return node.id == id; });
+    return found == nodes.end() ? nullptr : &*found;
+}
+
 const StoredCertificate* State::find_own(Store store, const Node& node) const noexcept {
     const auto found = std::ranges::find_if(certificates, [&](const StoredCertificate& stored) {
         return stored.store == store && stored.node == node.id;

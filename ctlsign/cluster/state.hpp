@@ -102,9 +102,14 @@ struct State {
 
     /// The CTL that the nodes serve.
     const Publication* ctl() const noexcept { return last && !deleted ? &*last : nullptr; }
+    /// Null where there is none, as of the others; what is found lives as long as this state is not changed.
     const Node* publisher() const noexcept;
     const Node* find_node(std::string_view node_name) const noexcept;
+    /// By a node's id; no id is no node.
+    const Node* find_node(std::optional<std::int64_t> id) const noexcept;
+    /// NODE's own certificate in STORE.
     const StoredCertificate* find_own(Store store, const Node& node) const noexcept;
+    /// Whether CERTIFICATE stands in STORE, of whichever node.
     bool holds(Store store, const sast::Certificate& certificate) const noexcept;
 };
 
