@@ -1,5 +1,3 @@
-#include <fmt/format.h>
-
 #include <ctlsign/cluster/contents.hpp>
 #include <ctlsign/trustlist/names.hpp>
 #include <ctlsign/trustlist/text.hpp>
@@ -7,14 +5,6 @@
 namespace ctlsign::cluster {
 
 namespace {
-
-Refusal missing(Store store, const Node& node) {
-    return {ClusterRule::CertificatesThere,
-            fmt::format(
-                "the {} certificate of {} is not in the stores: import it with cluster certificate import",
-                to_text(store), node.name),
-            std::nullopt};
-}
 
 // Writes records in one of the two layouts.
 class Layouter {
@@ -91,7 +81,7 @@ std::variant<std::vector<RecordDraft>, Refusal> make_records(const State& state,
                        "the cluster has no publisher: add it with cluster node add --publisher",
                        std::nullopt};
     const StoredCertificate* capf = state.find_own(Store::Capf, *publisher);
-    if (capf == nullptr) return missing(Store::Capf, *publisher);
+    if (capf == nullptr) return missing_certificate(Store::Capf, *publisher);
 
     const Layouter layouter(*publisher, way, mode);
     std::vector<RecordDraft> records;
@@ -105,7 +95,7 @@ std::variant<std::vector<RecordDraft>, Refusal> make_records(const State& state,
     for (const auto& certificate : sasts.first(leading)) add_sast(certificate);
     for (const Node& node : state.nodes) {
         const StoredCertificate* own = state.find_own(Store::CallManager, node);
-        if (own == nullptr) return missing(Store::CallManager, node);
+        if (own == nullptr) return missing_certificate(Store::CallManager, node);
         records.push_back(layouter.call_manager(own->certificate, node));
         if (&node == publisher) records.push_back(layouter.capf(capf->certificate));
     }
@@ -113,9 +103,10 @@ std::variant<std::vector<RecordDraft>, Refusal> make_records(const State& state,
     if (way == Way::Tokens && state.release.keeps_publisher_sast()) {
         const auto publishers = publisher_sasts(state);
         if (publishers.size() < 2)
-            return missing(state.find_own(Store::CallManager, *publisher) == nullptr ? Store::CallManager
-                                                                                     : Store::ItlRecovery,
-                           *publisher);
+            return missing_certificate(state.find_own(Store::CallManager, *publisher) == nullptr
+                                           ? Store::CallManager
+                                           : Store::ItlRecovery,
+                                       *publisher);
         for (const auto& certificate : publishers) records.push_back(layouter.publisher_sast(certificate));
     }
     return records;

@@ -140,12 +140,7 @@ std::variant<std::vector<Introduction>, Refusal> introduce(const State& state) {
     std::vector<Introduction> shown;
     const auto add = [&](Store store, const Node& node) -> std::optional<Refusal> {
         const StoredCertificate* own = state.find_own(store, node);
-        if (own == nullptr)
-            return Refusal{ClusterRule::CertificatesThere,
-                           fmt::format("the {} certificate of {} is not in the stores: import it with "
-                                       "cluster certificate import",
-                                       to_text(store), node.name),
-                           std::nullopt};
+        if (own == nullptr) return missing_certificate(store, node);
         shown.push_back({state.name, store, own->certificate});
         return std::nullopt;
     };

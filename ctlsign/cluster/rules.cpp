@@ -59,6 +59,14 @@ bool is_sast(const TrustList& list, const sast::Certificate& certificate) {
     });
 }
 
+Refusal missing_certificate(Store store, const Node& node) {
+    return {ClusterRule::CertificatesThere,
+            fmt::format(
+                "the {} certificate of {} is not in the stores: import it with cluster certificate import",
+                to_text(store), node.name),
+            std::nullopt};
+}
+
 std::optional<Refusal> check_two_tokens(std::span<const sast::Certificate> tokens) {
     if (tokens.size() >= 2) return std::nullopt;
     return Refusal{

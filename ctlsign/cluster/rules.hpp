@@ -46,6 +46,8 @@ std::vector<sast::Certificate> token_certificates(const TrustList& list);
 /// Whether a SAST record of LIST holds CERTIFICATE, or its name and key.
 bool is_sast(const TrustList& list, const sast::Certificate& certificate);
 
+/// The certificates-there rule: NODE has none in STORE.
+Refusal missing_certificate(Store store, const Node& node);
 /// The two-token rule, for the SAST tokens of a CTL to come.
 std::optional<Refusal> check_two_tokens(std::span<const sast::Certificate> tokens);
 /// The token-in-the-CTL rule, for the token that would sign. LIST is the CTL on the nodes.
