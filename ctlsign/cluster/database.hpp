@@ -29,6 +29,8 @@ class Database {
     Database(Database&&) noexcept;
     ~Database();
 
+    /// What it holds now; later changes are not in it. Throws Errc::Malformed for a row that is none of this
+    /// program's, and what SQLite says.
     State load() const;
     /// Whether SQLite finds no damage in it.
     bool is_whole() const;

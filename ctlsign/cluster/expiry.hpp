@@ -10,6 +10,7 @@
 
 namespace ctlsign::cluster {
 
+/// How soon somebody has to do something about a certificate.
 enum class Urgency {
     Fine,
     Warning,  ///< expires in thirty days

@@ -23,7 +23,8 @@ Carried carry_out(Writer& writer, const Plan& plan, sast::Signer* signer, std::v
                   const std::vector<Refusal>& forced);
 
 /// Takes OCTETS, which every node serves already, for the cluster's CTL: one that was secured otherwise.
-/// Throws Errc::Malformed, or Errc::NotVerified when its signature is not valid.
+/// Throws Errc::Malformed, or Errc::NotVerified when its signature is not valid. Returns the publication's
+/// id.
 std::int64_t adopt(Writer& writer, const Bytes& octets);
 
 /// What a killed or failed process has left half done.
@@ -32,8 +33,10 @@ struct Unfinished {
     std::int64_t started = 0;  ///< Unix seconds
     enum class Step { Preparing, Switching } step = Step::Preparing;
 };
+/// From the journal; nothing when every operation came to its end.
 std::optional<Unfinished> find_unfinished(const Database& database);
 
+/// How it ended: as it was meant to, or as if it had never begun.
 enum class Resumed { Finished, Undone };
 /// Ends it: what had not begun to switch is undone; otherwise every node is switched, or, when one refuses,
 /// all go back. Throws Errc::Unfinished when neither can be done now.

@@ -11,7 +11,7 @@ namespace ctlsign::cluster {
 
 /// What a token of the CTL is good for.
 enum class TokenCondition { Ready, FinalTry, Locked, NotPlugged, Lost, Forgotten };
-std::string_view to_text(TokenCondition condition) noexcept;
+std::string_view to_text(TokenCondition condition) noexcept;  ///< a few words, for people
 
 /// What was found of who could sign, without a PIN.
 struct SignerFacts {
@@ -32,8 +32,9 @@ enum class Acceptance {
     ThroughTvs,    ///< those with Security By Default ask; the CTL of the others is deleted by hand
     ByHand,        ///< the CTL of every phone is deleted by hand
 };
-std::string_view describe(Acceptance acceptance) noexcept;
+std::string_view describe(Acceptance acceptance) noexcept;  ///< a clause, for people
 
+/// One step of a way out: an operation of this program, or what somebody does by hand.
 struct RecoveryStep {
     std::string text;
     std::optional<Request> request;    ///< nothing: somebody does it
@@ -42,6 +43,7 @@ struct RecoveryStep {
 /// Tokens that leave the CTL with PLAN are remembered as lost, locked, or with a forgotten PIN, as STEP
 /// knows.
 void remember_losses(Plan& plan, const RecoveryStep& step);
+/// One way back to a CTL that can be changed, its steps in order.
 struct WayOut {
     std::string name;  ///< "replace-token": for --way
     std::string text;
@@ -50,6 +52,7 @@ struct WayOut {
     std::vector<RecoveryStep> steps;
 };
 
+/// What assess() found; texts are a line each, for people.
 struct Assessment {
     std::vector<std::string> lost, works;
     std::vector<WayOut> ways;  ///< the cheapest for the phones first

@@ -23,6 +23,7 @@ std::optional<Way> find_way(std::string_view text) noexcept;
 
 enum class Place { Publisher, Subscriber };
 
+/// A server of the cluster, and how its TFTP files are reached.
 struct Node {
     std::int64_t id = 0;
     std::string name;
@@ -54,8 +55,9 @@ enum class Store {
 };
 std::string_view to_text(Store store) noexcept;                   ///< "Phone-SAST-trust"
 std::optional<Store> find_store(std::string_view name) noexcept;  ///< in either case
-bool is_own(Store store) noexcept;
+bool is_own(Store store) noexcept;  ///< it holds the certificates of servers, with their keys
 
+/// A certificate and the store that it stands in.
 struct StoredCertificate {
     std::int64_t id = 0;
     Store store{};
@@ -65,6 +67,7 @@ struct StoredCertificate {
     bool unsettled = false;          ///< it took the place of another, and phones do not know of it yet
 };
 
+/// What became of a token; InUse: it stands in the CTL, or is about to.
 enum class TokenState { InUse, Lost, Locked, Forgotten, Retired };
 std::string_view to_text(
     TokenState state) noexcept;  ///< "in use", "lost", "locked", "PIN forgotten", "retired"

@@ -29,6 +29,7 @@ struct TvsServer {
     TvsAnswer answer{};
 };
 
+/// What a phone does with a list. NotKnown: the inventory, the models or TVS do not say enough.
 enum class Outcome { Accepts, Refuses, NotKnown };
 
 /// The rule that decided; docs/phones.md counts them as step() does.
@@ -71,6 +72,7 @@ enum class Remedy {
     DeleteListByHand,  ///< on each phone
 };
 
+/// What a phone does with a list, and why.
 struct Verdict {
     Outcome outcome = Outcome::NotKnown;
     Rule rule = Rule::AskTvs;
@@ -87,7 +89,7 @@ struct Verdict {
 Verdict decide(const TrustList& list, ListKind kind, const Device& device,
                std::optional<std::span<const TvsServer>> tvs, std::chrono::sys_seconds now);
 
-Outcome outcome_of(Rule rule) noexcept;
+Outcome outcome_of(Rule rule) noexcept;  ///< every rule leads to one
 /// Best first; empty unless the phone refuses or its answer is not known.
 std::span<const Remedy> remedies(Rule rule) noexcept;
 /// Of the rules in docs/phones.md, 1 to 8; 4 for a refusal that no other names. 0 where none is needed.

@@ -12,6 +12,7 @@
 
 namespace ctlsign::phone {
 
+/// The file that a list was fetched as: the two are of one format.
 enum class ListKind { Ctl, Itl };
 
 /// A signer that TVS has vouched for.
@@ -32,6 +33,7 @@ struct Installed {
     bool trusts_tvs(const sast::Certificate& certificate) const;
 };
 
+/// One phone, as far as it decides about lists.
 struct Device {
     Model model;
     Installed installed;

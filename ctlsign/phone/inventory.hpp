@@ -54,6 +54,7 @@ class Inventory {
 
     /// A phone's name must be new.
     void add(std::string name, const Traits& traits) { phones_.push_back({std::move(name), intern(traits)}); }
+    /// INDEX is that of phones(). Throws std::out_of_range.
     void set_traits(std::size_t index, const Traits& traits) { phones_.at(index).traits = intern(traits); }
 
     const std::vector<Phone>& phones() const noexcept { return phones_; }
@@ -75,8 +76,11 @@ std::string as_displayed(std::string checksum);
 /// Trust lists that phones may have, by both of the checksums that phones display.
 class KnownLists {
   public:
+    /// Shares LIST. NAME is told to people. One with the octets of another that is here is passed over, and
+    /// its name with it.
     void add(std::shared_ptr<const TrustList> list, std::string name);
 
+    /// Stays where it is as long as this lives.
     struct Entry {
         std::shared_ptr<const TrustList> list;
         std::string name;  ///< for people

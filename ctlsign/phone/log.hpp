@@ -26,6 +26,7 @@ std::string status_message(const Verdict& verdict, ListKind kind, const Installe
                            const Installed& after);
 /// What it says at the end of its start.
 std::string summary_message(const Installed& installed);
+/// The line for FILE that its TFTP server does not have.
 std::string file_not_found(std::string_view file);
 
 }  // namespace ctlsign::phone

@@ -31,6 +31,7 @@ class ModelTable {
   public:
     /// NAME is for messages. Throws Errc::Malformed with the line.
     static ModelTable decode(std::string_view toml, std::string_view name);
+    /// The rows of models.toml, which are part of this library; each says why. Lives as long as the program.
     static const ModelTable& shipped();
 
     /// Rows that count more than those before.

@@ -18,6 +18,7 @@ struct FieldChange {
     std::string field, before, after;
 };
 
+/// A record that only one of the lists has, or that both have with other fields.
 struct RecordChange {
     Change change{};
     std::optional<std::size_t> before, after;  ///< the record in either list, counted from 0
@@ -31,6 +32,7 @@ struct SignerChange {
     std::string subject, issuer, serial;
 };
 
+/// All that tells two lists apart.
 struct ListDifference {
     std::vector<FieldChange> header;
     std::vector<RecordChange> records;

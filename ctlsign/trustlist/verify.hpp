@@ -52,6 +52,7 @@ enum class Rule {
     KeySizeDiffers,         ///< not the size that SIGNATUREMODULUS says
 };
 
+/// What is odd about a file, and refuses it nowhere.
 enum class Caution {
     Sha1,
     KeyBelow2048,
@@ -64,6 +65,7 @@ enum class Caution {
     NewerVersion,
 };
 
+/// A caution, and where it applies.
 struct Warning {
     Caution caution{};
     std::optional<std::size_t> record{};  ///< counted from 0
@@ -72,6 +74,7 @@ struct Warning {
 /// One line; records are counted from 1.
 std::string to_text(const Warning& warning);
 
+/// Whether a file is signed by whom it says, and what the answer rests on.
 struct Verdict {
     Outcome outcome = Outcome::Refused;
     Rule rule = Rule::SignerUnknown;
@@ -87,7 +90,7 @@ struct Verdict {
 };
 /// One line: what was decided, by which rule, and on what basis. Counts from 1.
 std::string to_text(const Verdict& verdict);
-/// "signature-fits", "signers-conflict": for machines.
+/// "signature-fits", "signers-conflict": for machines, as those below.
 std::string_view to_text(Rule rule) noexcept;
 std::string_view to_text(Basis basis) noexcept;
 std::string_view to_text(Outcome outcome) noexcept;

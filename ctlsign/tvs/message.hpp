@@ -32,11 +32,13 @@ struct VerifyRequest {
     Bytes certificate;
     friend bool operator==(const VerifyRequest&, const VerifyRequest&) = default;
 };
+/// Issuer and serial number are the key; the subject is told besides.
 struct QueryRequest {
     std::string device, subject, issuer;
     Bytes serial;
     friend bool operator==(const QueryRequest&, const QueryRequest&) = default;
 };
+/// What a server says of a certificate.
 struct Answer {
     Status status = Status::Invalid;
     Bytes certificate{};                 ///< empty: none
@@ -51,6 +53,7 @@ struct QueryResponse : Answer {
     friend bool operator==(const QueryResponse&, const QueryResponse&) = default;
 };
 
+/// One message of the protocol; ID ties an answer to its request.
 struct Message {
     std::uint32_t id = 0;
     std::uint8_t reserved = 0;

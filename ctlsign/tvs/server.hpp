@@ -24,6 +24,7 @@ struct Endpoint {
 };
 std::string to_text(const Endpoint& endpoint);  ///< "[::1]:2445"
 
+/// What a server bears; a connection that goes beyond it is closed.
 struct Limits {
     std::size_t connections = limits::kTvsConnections;   ///< at once
     std::size_t per_address = limits::kTvsOfOneAddress;  ///< at once; of IPv6 a /64 is one address
@@ -35,6 +36,7 @@ struct Limits {
     std::chrono::milliseconds stop{5'000};             ///< for answers under way when the server stops
 };
 
+/// Since the server was made.
 struct Counters {
     std::uint64_t accepted = 0;
     std::uint64_t over_limit = 0, over_address_limit = 0;  ///< closed at once
