@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ctlsign/cluster/database.hpp>
+#include <ctlsign/cluster/parameters.hpp>
 
 namespace ctlsign::cluster {
 
@@ -9,9 +10,5 @@ namespace ctlsign::cluster {
 void add_node(Writer& writer, const Node& node);
 /// With its own certificates.
 void remove_node(Writer& writer, const Node& node);
-/// The release that all nodes have now.
-void set_release(Writer& writer, const Release& release);
-/// The parameter "Prepare cluster for rollback to pre-8.0", "True" or "False".
-void set_rollback(Writer& writer, std::string_view value);
 
 }  // namespace ctlsign::cluster
