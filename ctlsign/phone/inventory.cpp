@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <deque>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -23,7 +24,7 @@ namespace {
 enum Field : std::size_t { kDevice, kModel, kFirmware, kCtl, kItl, kPool, kTvs, kFields };
 constexpr std::array<std::string_view, kFields> kHeadings{"device", "model", "firmware", "ctl",
                                                           "itl",    "pool",  "tvs"};
-using Row = std::array<std::optional<std::string>, kFields>;
+using Row = std::array<std::optional<std::string_view>, kFields>;
 
 // In the order of Field, behind the device's name.
 constexpr std::array kTraits{&Traits::model, &Traits::firmware, &Traits::ctl,
@@ -52,6 +53,12 @@ std::optional<std::size_t> find_field(std::string_view heading) {
 
 constexpr std::size_t kMd5Digits = 32, kSha1Digits = 40;
 
+// As most exports have it: a million times there is nothing to rewrite.
+bool is_as_displayed(std::string_view text) {
+    return (text.size() == kMd5Digits || text.size() == kSha1Digits) &&
+           std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F'); });
+}
+
 // Nothing when it is neither a checksum nor a word that stands for one.
 std::optional<std::string> find_checksum(std::string_view text) {
     std::string digits(text);
@@ -72,10 +79,11 @@ class CsvReader {
     explicit CsvReader(std::string_view text) : text_(text) {}
 
     /// False at the end. Cells are valid until the next call.
-    bool next(std::vector<std::string>& cells) {
+    bool next(std::vector<std::string_view>& cells) {
         if (text_.empty()) return false;
         ++line_;
         cells.clear();
+        unpaired_.clear();
         for (;;) {
             cells.emplace_back();
             text_.remove_prefix(std::min(text_.find_first_not_of(" \t"), text_.size()));
@@ -89,8 +97,8 @@ class CsvReader {
 
   private:
     // Both answer whether another cell follows on this row.
-    bool plain(std::string& cell) {
-        const std::size_t end = std::min(text_.find_first_of(",\n"), text_.size());
+    bool plain(std::string_view& cell) {
+        const std::size_t end = end_of_cell(0);
         std::string_view text = text_.substr(0, end);
         if (text.ends_with('\r') && (end == text_.size() || text_[end] == '\n')) text.remove_suffix(1);
         if (text.find('\r') != std::string_view::npos)
@@ -98,24 +106,41 @@ class CsvReader {
         cell = trim(text);
         return leave(end);
     }
-    bool quoted(std::string& cell) {
+    bool quoted(std::string_view& cell) {
         std::size_t at = 1;
+        bool paired = false;
         for (;; ++at) {
             if (at >= text_.size()) {
                 problem_ = kNotClosed;
+                cell = text_.substr(1);
                 return leave(text_.size());
             }
             if (text_[at] == '"') {
                 if (at + 1 >= text_.size() || text_[at + 1] != '"') break;
                 ++at;
+                paired = true;
             } else if (text_[at] == '\n') {
                 ++line_;
             }
-            cell += text_[at];
         }
-        const std::size_t end = std::min(text_.find_first_of(",\n", at), text_.size());
+        cell = text_.substr(1, at - 1);
+        if (paired) cell = unpaired_.emplace_back(unpair(cell));
+        const std::size_t end = end_of_cell(at);
         if (!trim(text_.substr(at + 1, end - at - 1)).empty()) problem_ = kNotClosed;
         return leave(end);
+    }
+    std::size_t end_of_cell(std::size_t at) const {
+        while (at < text_.size() && text_[at] != ',' && text_[at] != '\n') ++at;
+        return at;
+    }
+    // Of each pair of quotes one.
+    static std::string unpair(std::string_view text) {
+        std::string single;
+        for (std::size_t i = 0; i < text.size(); ++i) {
+            single += text[i];
+            if (text[i] == '"') ++i;
+        }
+        return single;
     }
     bool leave(std::size_t end) {
         const bool more = end < text_.size() && text_[end] == ',';
@@ -128,6 +153,7 @@ class CsvReader {
     std::string_view text_;
     std::size_t line_ = 0;
     std::string_view problem_;
+    std::deque<std::string> unpaired_;  // cells that are not in the text as they are
 };
 
 std::string csv_cell(const std::string& text) {
@@ -173,11 +199,11 @@ class InventoryReader {
 
     void read_csv(std::string_view text) {
         CsvReader reader(text);
-        std::vector<std::string> cells;
+        std::vector<std::string_view> cells;
         std::vector<std::optional<std::size_t>> fields;
         std::array<bool, kFields> met{};
         if (reader.next(cells)) {
-            for (const std::string& heading : cells) fields.push_back(take_field(heading, met, 1));
+            for (const std::string_view heading : cells) fields.push_back(take_field(heading, met, 1));
         }
         if (!reader.problem().empty()) malformed(1, reader.problem());
         if (std::ranges::find(fields, std::optional<std::size_t>(kDevice)) == fields.end())
@@ -190,7 +216,7 @@ class InventoryReader {
                           fmt::format("{} cells under {} headings", cells.size(), fields.size()));
             Row row;
             for (std::size_t i = 0; i < cells.size(); ++i) {
-                if (fields[i]) row[*fields[i]] = std::move(cells[i]);
+                if (fields[i]) row[*fields[i]] = cells[i];
             }
             add(row, reader.line());
         }
@@ -215,18 +241,18 @@ class InventoryReader {
         const auto object = nlohmann::json::parse(text, meet, false);
         if (!object.is_object()) malformed(line, "expected a JSON object");
         Row row;
+        std::string servers;
         for (const auto& [key, value] : object.items()) {
             const auto field = find_field(key);
             if (!field) continue;
             if (value.is_string()) {
-                row[*field] = value.get<std::string>();
+                row[*field] = value.get_ref<const std::string&>();
             } else if (*field == kTvs && value.is_array()) {
-                std::string servers;
                 for (const auto& server : value) {
                     if (!server.is_string()) malformed(line, "a TVS server is a text");
                     servers += (servers.empty() ? "" : " ") + server.get<std::string>();
                 }
-                row[kTvs] = std::move(servers);
+                row[kTvs] = servers;
             } else if (!value.is_null()) {
                 malformed(line, fmt::format("'{}' is a text", key));
             }
@@ -234,33 +260,35 @@ class InventoryReader {
         add(row, line);
     }
 
-    void add(Row& row, std::size_t line) {
+    void add(Row row, std::size_t line) {
         for (auto& cell : row) {
-            if (cell && trim(*cell).size() != cell->size()) cell = std::string(trim(*cell));
+            if (cell) cell = trim(*cell);
         }
         if (!row[kDevice] || row[kDevice]->empty()) malformed(line, "a phone without a name");
         // A part of file names and of log lines.
-        if (row[kDevice]->find('/') != std::string::npos || printable(*row[kDevice]) != *row[kDevice])
-            malformed(line, fmt::format("'{}' is no name of a phone", *row[kDevice]));
+        std::string device(*row[kDevice]);
+        if (device.find('/') != std::string::npos || printable(device) != device)
+            malformed(line, fmt::format("'{}' is no name of a phone", device));
         // A MAC address behind SEP: phones write it in upper case.
-        if (lower(std::string_view(*row[kDevice]).substr(0, 3)) == "sep")
-            row[kDevice] = as_displayed(std::move(*row[kDevice]));
+        if (lower(std::string_view(device).substr(0, 3)) == "sep") device = as_displayed(std::move(device));
+        std::string ctl, itl;
         for (const Field field : {kCtl, kItl}) {
             // What is not said is not known; a blank cell says that there is none.
-            if (!row[field]) continue;
+            if (!row[field] || is_as_displayed(*row[field])) continue;
             auto checksum = find_checksum(*row[field]);
             if (!checksum)
                 malformed(line, fmt::format("'{}' is no checksum as phones display it", *row[field]));
-            row[field] = std::move(*checksum);
+            row[field] = (field == kCtl ? ctl : itl) = std::move(*checksum);
         }
-        Traits traits;
-        traits.ctl = traits.itl = kNotKnown;
-        for (std::size_t i = 0; i < kTraits.size(); ++i) {
-            auto& cell = row[i + 1];
-            traits.left_out[i] = !cell;
-            if (cell) traits.*kTraits[i] = std::move(*cell);
+        std::array<std::string_view, kTraitFields> texts;
+        std::bitset<kTraitFields> left_out;
+        texts[kCtl - 1] = texts[kItl - 1] = kNotKnown;
+        for (std::size_t i = 0; i < kTraitFields; ++i) {
+            const auto& cell = row[i + 1];
+            left_out[i] = !cell;
+            if (cell) texts[i] = *cell;
         }
-        inventory_.add(std::move(*row[kDevice]), traits);
+        inventory_.phones_.push_back({std::move(device), inventory_.intern(texts, left_out)});
         const std::string& name = inventory_.phones_.back().name;
         if (!names_.insert(name).second) malformed(line, fmt::format("'{}' comes twice", name));
     }
@@ -272,15 +300,30 @@ class InventoryReader {
 };
 
 std::uint32_t Inventory::intern(const Traits& traits) {
+    std::array<std::string_view, kTraitFields> texts;
+    std::ranges::transform(kTraits, texts.begin(),
+                           [&](const auto part) -> std::string_view { return traits.*part; });
+    return intern(texts, traits.left_out);
+}
+
+std::uint32_t Inventory::intern(const std::array<std::string_view, kTraitFields>& texts,
+                                std::bitset<kTraitFields> left_out) {
+    std::size_t size = texts.size() + 1;
+    for (const std::string_view text : texts) size += text.size();
     std::string key;
-    for (const auto part : kTraits) {
-        key += traits.*part;
+    key.reserve(size);
+    for (const std::string_view text : texts) {
+        key += text;
         key += '\0';
     }
-    key += static_cast<char>(traits.left_out.to_ulong());
+    key += static_cast<char>(left_out.to_ulong());
     const auto [at, fresh] =
         known_traits_.try_emplace(std::move(key), static_cast<std::uint32_t>(traits_.size()));
-    if (fresh) traits_.push_back(traits);
+    if (fresh) {
+        Traits& traits = traits_.emplace_back();
+        for (std::size_t i = 0; i < texts.size(); ++i) traits.*kTraits[i] = texts[i];
+        traits.left_out = left_out;
+    }
     return at->second;
 }
 

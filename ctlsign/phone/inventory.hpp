@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <bitset>
 #include <cstddef>
 #include <cstdint>
@@ -64,6 +65,9 @@ class Inventory {
   private:
     friend class InventoryReader;
     std::uint32_t intern(const Traits& traits);
+    /// TEXTS are the members of Traits, in their order.
+    std::uint32_t intern(const std::array<std::string_view, kTraitFields>& texts,
+                         std::bitset<kTraitFields> left_out);
 
     std::vector<Phone> phones_;
     std::vector<Traits> traits_;
