@@ -5,8 +5,8 @@
 #include <ctlsign/cluster/journal.hpp>
 #include <ctlsign/cluster/migration.hpp>
 #include <ctlsign/cluster/nodes.hpp>
-#include <ctlsign/cluster/parameters.hpp>
 #include <ctlsign/cluster/operation.hpp>
+#include <ctlsign/cluster/parameters.hpp>
 #include <ctlsign/cluster/phones.hpp>
 #include <ctlsign/cluster/recovery.hpp>
 #include <ctlsign/cluster/stores.hpp>
