@@ -7,6 +7,7 @@
 #include <cli/input.hpp>
 #include <cli/output.hpp>
 #include <cli/terminal.hpp>
+#include <ctlsign/trustlist/encode.hpp>
 #include <ctlsign/trustlist/sign.hpp>
 
 namespace ctlsign::cli {
@@ -30,8 +31,9 @@ ExitCode run(const Options& options) {
     }
     const Input prepared = read_input(options.prepared);
     const Input signature = read_input(options.signature);
-    OutputFile output = open_output(options.output, prepared.bytes.size() + signature.bytes.size() + 3,
-                                    {options.prepared, options.signature, options.certificate});
+    OutputFile output =
+        open_output(options.output, signed_size(prepared.bytes.size(), signature.bytes.size()),
+                    {options.prepared, options.signature, options.certificate});
     const Bytes finished = attach(prepared.bytes, signature.bytes, checks);
     output.store(finished);
     report_signed(options.output, finished, options.format);

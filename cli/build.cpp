@@ -8,6 +8,7 @@
 #include <cli/output.hpp>
 #include <cli/signer.hpp>
 #include <cli/terminal.hpp>
+#include <ctlsign/trustlist/encode.hpp>
 #include <ctlsign/trustlist/sign.hpp>
 #include <ctlsign/trustlist/text.hpp>
 
@@ -28,7 +29,7 @@ ExitCode run(const Options& options) {
     const sast::Signer::Facts& facts = opened.signer->facts();
     const ListDraft draft = make_draft(manifest.manifest, manifest.load, facts.certificate,
                                        choose_timestamp(options.timestamp, manifest.manifest.timestamp));
-    const std::size_t length = prepare(draft).octets.size() + facts.signature_length + 3;
+    const std::size_t length = signed_size(prepare(draft).octets.size(), facts.signature_length);
     OutputFile output = open_output(options.output, length, {options.manifest, options.signer.signer});
     if (options.dry_run) {
         report_planned(options.output, draft, facts, length, options.format);

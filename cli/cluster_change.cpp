@@ -11,6 +11,7 @@
 #include <ctlsign/cluster/backup.hpp>
 #include <ctlsign/cluster/operation.hpp>
 #include <ctlsign/trustlist/decode.hpp>
+#include <ctlsign/trustlist/encode.hpp>
 #include <ctlsign/trustlist/show.hpp>
 #include <ctlsign/trustlist/sign.hpp>
 #include <ctlsign/trustlist/text.hpp>
@@ -59,13 +60,13 @@ Json plan_json(const cluster::Plan& plan) {
     return json;
 }
 
-std::size_t signed_size(const cluster::Plan& plan) {
-    return prepare(*plan.list).octets.size() + plan.list->header.key_bits / 8 + 3;
+std::size_t size_when_signed(const cluster::Plan& plan) {
+    return signed_size(prepare(*plan.list).octets.size(), plan.list->header.key_bits / 8);
 }
 
 Json report_dry_run(const cluster::Plan& plan, const std::vector<cluster::ReachedNode>& nodes, Json phones,
                     Format format) {
-    const std::size_t length = signed_size(plan);
+    const std::size_t length = size_when_signed(plan);
     if (format == Format::AsText)
         print(fmt::format(
             "{}: would be {} octets, {} records, signed by {} with {}, on {} nodes; nothing is changed\n",
@@ -149,7 +150,7 @@ void require_feasible(const ChangeOptions& options, cluster::Request request,
                                &outlook.state);
     const OpenedSigner opened = open_planned_signer(*planned.plan, at_hand, options.signers);
     require_pin_source(*planned.plan, at_hand, opened);
-    prepare_nodes(outlook.nodes, Bytes(signed_size(*planned.plan)));
+    prepare_nodes(outlook.nodes, Bytes(size_when_signed(*planned.plan)));
 }
 
 Json perform_change(const ChangeOptions& options, cluster::Request request, const Wording& wording,

@@ -7,7 +7,7 @@
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
 #include <ctlsign/cluster/backup.hpp>
-#include <ctlsign/cluster/nodes.hpp>
+#include <ctlsign/cluster/parameters.hpp>
 #include <ctlsign/cluster/workflow.hpp>
 
 namespace ctlsign::cli {

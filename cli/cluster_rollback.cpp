@@ -6,7 +6,7 @@
 #include <cli/terminal.hpp>
 #include <ctlsign/cluster/audit.hpp>
 #include <ctlsign/cluster/backup.hpp>
-#include <ctlsign/cluster/nodes.hpp>
+#include <ctlsign/cluster/parameters.hpp>
 
 namespace ctlsign::cli {
 

@@ -79,7 +79,7 @@ class ConfigSigner {
     }
 
     OutputFile open(std::size_t file, const ToSign& to_sign) const {
-        return open_output(targets_[file], to_sign.octets.size() + to_sign.signature_length + 3,
+        return open_output(targets_[file], signed_size(to_sign.octets.size(), to_sign.signature_length),
                            {options_.files[file], options_.signer.signer});
     }
 

@@ -33,8 +33,8 @@ ExitCode run(const Options& options) {
     const phone::Preflight result =
         fleet.preflight(options.fleet.judge, list, kind, state ? &*state : nullptr);
     if (!options.html.empty()) {
-        const std::string page = preflight_page({fleet.inventory, result, fleet.known, list, options.list,
-                                                 format_utc(unix_now())});
+        const std::string page = preflight_page(
+            {fleet.inventory, result, fleet.known, list, options.list, format_utc(unix_now())});
         open_output(options.html, page.size(), {options.list, options.fleet.phones}).store(as_bytes(page));
     }
     if (options.format == Format::AsJson) {

@@ -7,6 +7,7 @@
 #include <cli/output.hpp>
 #include <cli/signer.hpp>
 #include <cli/terminal.hpp>
+#include <ctlsign/trustlist/encode.hpp>
 #include <ctlsign/trustlist/sign.hpp>
 
 namespace ctlsign::cli {
@@ -26,7 +27,7 @@ ExitCode run(const Options& options) {
     const sast::Signer::Facts& facts = opened.signer->facts();
     const ListDraft draft =
         make_resign_draft(list, facts.certificate, choose_timestamp(options.timestamp, std::nullopt));
-    const std::size_t length = prepare(draft).octets.size() + facts.signature_length + 3;
+    const std::size_t length = signed_size(prepare(draft).octets.size(), facts.signature_length);
     OutputFile output = open_output(options.output, length, {options.file, options.signer.signer});
     if (options.dry_run) {
         report_planned(options.output, draft, facts, length, options.format);
