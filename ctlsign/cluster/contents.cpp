@@ -1,4 +1,5 @@
 #include <ctlsign/cluster/contents.hpp>
+#include <ctlsign/trustlist/decode.hpp>
 #include <ctlsign/trustlist/names.hpp>
 #include <ctlsign/trustlist/text.hpp>
 
@@ -71,6 +72,34 @@ std::vector<sast::Certificate> publisher_sasts(const State& state) {
     std::vector<sast::Certificate> sasts{first->certificate};
     if (second != nullptr && state.release.has_itl_recovery()) sasts.push_back(second->certificate);
     return sasts;
+}
+
+bool stands_in_ctl(const State& state, Store store, const Node& node) {
+    if (store == Store::CallManager) return true;
+    if (node.place != Place::Publisher) return false;
+    if (store == Store::Capf) return true;
+    const bool tokens = state.last && state.last->way == Way::Tokens;
+    return store == Store::ItlRecovery &&
+           (tokens ? state.release.keeps_publisher_sast() : state.release.has_itl_recovery());
+}
+
+bool waits_for_ctl(const State& state, const StoredCertificate& stored) {
+    const Node* node = state.find_node(stored.node);
+    return state.mode == Mode::Mixed && stored.settling == Settling::Changed && node != nullptr &&
+           stands_in_ctl(state, stored.store, *node);
+}
+
+std::string_view remaking_command(const State& state) {
+    const Publication* published = state.ctl();
+    if (published == nullptr) return "ctlsign cluster mixed-mode";
+    if (published->way == Way::Tokens)
+        return state.release.takes_tokens() ? "ctlsign cluster update --token"
+                                            : "ctlsign cluster update --tokenless";
+    const TrustList list = decode_list(ByteView(published->octets));
+    const auto sasts = publisher_sasts(state);
+    const bool reset = state.release.signs_with_itl_recovery() && sasts.size() == 2 &&
+                       !is_sast(list, sasts.front()) && is_sast(list, sasts.back());
+    return reset ? kResetLocalKey : "ctlsign cluster update";
 }
 
 std::variant<std::vector<RecordDraft>, Refusal> make_records(const State& state, Way way, Mode mode,

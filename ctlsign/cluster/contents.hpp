@@ -1,6 +1,7 @@
 #pragma once
 
 #include <span>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -16,6 +17,17 @@ std::vector<sast::Certificate> publisher_sasts(const State& state);
 
 /// The publisher's CallManager or ITLRecovery, when it is stored.
 const StoredCertificate* find_publisher_certificate(const State& state, Store store);
+
+/// Whether the certificate in STORE of NODE stands in a CTL that is made in mixed mode, as the cluster is
+/// secured.
+bool stands_in_ctl(const State& state, Store store, const Node& node);
+/// Whether phones cannot know of STORED, which has changed, before a new CTL comes: in mixed mode, of what
+/// stands there. All else is told by the lists that they fetch after a reset.
+bool waits_for_ctl(const State& state, const StoredCertificate& stored);
+/// The command that brings the CTL up to the stores: update, reset-localkey where phones do not know the
+/// usual signer but the one that then signs, or mixed-mode where there is none.
+std::string_view remaking_command(const State& state);
+inline constexpr std::string_view kResetLocalKey = "ctlsign cluster reset-localkey";
 
 /// The records of a CTL by its way and mode (docs/formats.md), from the certificates of
 /// today. SASTS are the publisher's of a tokenless CTL, or the tokens. What the stores miss is a refusal.

@@ -19,6 +19,12 @@ std::vector<Node> load_nodes(sqlite::Connection& connection) {
     return nodes;
 }
 
+std::optional<Settling> find_settling(std::int64_t number) {
+    for (const Settling settling : {Settling::Settled, Settling::Changed, Settling::Published})
+        if (number == static_cast<std::int64_t>(settling)) return settling;
+    return std::nullopt;
+}
+
 std::vector<StoredCertificate> load_certificates(sqlite::Connection& connection) {
     std::vector<StoredCertificate> certificates;
     sqlite::Statement row =
@@ -30,7 +36,7 @@ std::vector<StoredCertificate> load_certificates(sqlite::Connection& connection)
         if (row.integer(2) != 0) stored.node = row.integer(2);
         stored.certificate = sast::Certificate::decode(row.blob(3));
         stored.key = row.find_text(4);
-        stored.unsettled = row.integer(5) != 0;
+        stored.settling = must(find_settling(row.integer(5)), "unsettled");
         certificates.push_back(std::move(stored));
     }
     return certificates;

@@ -89,7 +89,7 @@ std::int64_t complete(Writer& writer, const JournalEntry& entry) {
                                                 connection.integer("SELECT count(*) FROM node");
     const std::int64_t publication = everywhere ? record(writer, entry) : 0;
     if (entry.octets) {
-        settle_certificates(writer);
+        publish_certificates(writer, ByteView(*entry.octets));
         add_restarts_of_ctl(writer, entry.operation);
     }
     append_audit(writer, "publication",

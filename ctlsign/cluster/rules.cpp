@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include <ctlsign/cluster/contents.hpp>
 #include <ctlsign/cluster/rules.hpp>
 #include <ctlsign/error.hpp>
 #include <ctlsign/trustlist/names.hpp>
@@ -24,6 +25,37 @@ std::optional<sast::Certificate> find_certificate(const Record& record) {
     } catch (const Error&) {
         return std::nullopt;
     }
+}
+
+// A server's own certificate.
+struct Own {
+    Store store;
+    const Node& node;
+};
+
+// Whether a phone that has missed the change of one falls back on the other: then they do not change at
+// once. Lists are signed by CallManager before release 12, by ITLRecovery from it on; whose signer a phone
+// does not know, it asks TVS about; and of each kind another server's is what it goes on with.
+bool hold_each_other(const Release& release, const Own& a, const Own& b) {
+    if (a.store == b.store)
+        return a.node.id != b.node.id && (a.store == Store::CallManager || a.store == Store::Tvs);
+    const auto are = [&](Store first, Store second) {
+        return (a.store == first && b.store == second) || (a.store == second && b.store == first);
+    };
+    if (!release.signs_with_itl_recovery()) return are(Store::CallManager, Store::Tvs);
+    const auto is_publishers = [](const Own& own) { return own.node.place == Place::Publisher; };
+    const Own& recovery = a.store == Store::ItlRecovery ? a : b;
+    if (!is_publishers(recovery)) return false;
+    // The publisher's CallManager signs instead of an ITLRecovery that phones do not know.
+    return are(Store::ItlRecovery, Store::Tvs) ||
+           (are(Store::ItlRecovery, Store::CallManager) && is_publishers(a) && is_publishers(b));
+}
+
+// What is to be done before phones know of CHANGED.
+std::string settling_steps(const State& state, const StoredCertificate& changed) {
+    constexpr std::string_view kReset = "reset the phones and run ctlsign cluster restarted";
+    if (waits_for_ctl(state, changed)) return fmt::format("run {}, {}", remaking_command(state), kReset);
+    return fmt::format("restart the services, {}", kReset);
 }
 
 }  // namespace
@@ -134,33 +166,14 @@ std::optional<Refusal> check_rollback(const State& state) {
 
 std::vector<Refusal> check_anchors(const State& state, Store store, const Node& node) {
     std::vector<Refusal> refusals;
-    const Node* publisher = state.publisher();
-    const bool recovery_signs = state.release.signs_with_itl_recovery();
-    // What a phone that missed the change of one would fall back on: never changed before phones know of it.
-    const auto conflicts = [&](const StoredCertificate& other) {
-        if (!other.unsettled || (other.store == store && other.node == node.id)) return false;
-        if (recovery_signs)
-            return (store == Store::ItlRecovery && other.store == Store::CallManager &&
-                    publisher != nullptr && other.node == publisher->id) ||
-                   (store == Store::CallManager && other.store == Store::ItlRecovery &&
-                    publisher != nullptr && node.id == publisher->id) ||
-                   (store == Store::CallManager && other.store == Store::CallManager);
-        return (store == Store::CallManager && other.store == Store::Tvs) ||
-               (store == Store::Tvs && other.store == Store::CallManager) ||
-               (store == Store::CallManager && other.store == Store::CallManager);
-    };
-    // In non-secure mode no CTL is made: phones learn from the lists that they fetch after a reset.
-    std::string_view remedy = "run ctlsign cluster update and reset the phones";
-    if (state.mode == Mode::NonSecure)
-        remedy = "restart the services, reset the phones and run ctlsign cluster restarted";
-    else if (state.ctl() == nullptr)
-        remedy = "run ctlsign cluster mixed-mode and reset the phones";
     for (const StoredCertificate& other : state.certificates) {
-        if (!other.node || !conflicts(other)) continue;
+        const Node* owner = state.find_node(other.node);
+        if (owner == nullptr || other.settling == Settling::Settled) continue;
+        if (!hold_each_other(state.release, {store, node}, {other.store, *owner})) continue;
         refusals.push_back(
             {ClusterRule::OneAnchorAtATime,
              fmt::format("{} of {} has changed, and phones do not know of it yet: {} before {} changes",
-                         to_text(other.store), other.certificate.common_name(), remedy, to_text(store)),
+                         to_text(other.store), owner->name, settling_steps(state, other), to_text(store)),
              "phones may lose everything that they could check the next list with, and need their lists "
              "deleted by hand"});
     }

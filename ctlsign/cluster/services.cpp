@@ -76,10 +76,10 @@ std::vector<Restart> list_restarts(const Database& database) {
 }
 
 void clear_restarts(Writer& writer) {
+    const State state = writer.database().load();
     sqlite::Transaction transaction(writer.connection());
     writer.connection().run("DELETE FROM restart");
-    // Without a secured CTL, the lists that phones fetch after a reset tell them of what has changed.
-    if (writer.database().find_parameter("ClusterSecurityMode") != "1") settle_certificates(writer);
+    settle_certificates(writer, state);
     append_audit(writer, "restarted", {});
     transaction.commit();
 }

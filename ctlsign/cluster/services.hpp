@@ -31,8 +31,8 @@ void add_restarts_of(Writer& writer, Store store, const Node& node);
 void add_restarts_everywhere(Writer& writer, Service service, std::string_view reason);
 /// In the order in which to do them: by service, the publisher first; one server after the other.
 std::vector<Restart> list_restarts(const Database& database);
-/// They are done, and the phones are reset: in non-secure mode these know of every certificate then. In mixed
-/// mode it is the next CTL that tells them.
+/// They are done, and the phones are reset: what these fetch then tells them of every certificate, but for
+/// those that in mixed mode wait for a CTL.
 void clear_restarts(Writer& writer);
 
 }  // namespace ctlsign::cluster

@@ -57,6 +57,13 @@ std::string_view to_text(Store store) noexcept;                   ///< "Phone-SA
 std::optional<Store> find_store(std::string_view name) noexcept;  ///< in either case
 bool is_own(Store store) noexcept;  ///< it holds the certificates of servers, with their keys
 
+/// How far it has gone that phones know of a server's own certificate. The numbers stand in databases.
+enum class Settling {
+    Settled = 0,    ///< they do
+    Changed = 1,    ///< it took the place of another
+    Published = 2,  ///< and stands in a CTL that came since: phones learn of it when they are reset
+};
+
 /// A certificate and the store that it stands in.
 struct StoredCertificate {
     std::int64_t id = 0;
@@ -64,7 +71,7 @@ struct StoredCertificate {
     std::optional<std::int64_t> node;  ///< of an own certificate
     sast::Certificate certificate;
     std::optional<std::string> key;  ///< where its private key is: a file, or a PKCS#11 URI
-    bool unsettled = false;          ///< it took the place of another, and phones do not know of it yet
+    Settling settling = Settling::Settled;
 };
 
 /// What became of a token; InUse: it stands in the CTL, or is about to.

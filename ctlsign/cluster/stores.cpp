@@ -2,9 +2,11 @@
 #include <utility>
 
 #include <ctlsign/cluster/audit.hpp>
+#include <ctlsign/cluster/contents.hpp>
 #include <ctlsign/cluster/services.hpp>
 #include <ctlsign/cluster/stores.hpp>
 #include <ctlsign/files/sqlite.hpp>
+#include <ctlsign/trustlist/decode.hpp>
 
 namespace ctlsign::cluster {
 
@@ -55,8 +57,8 @@ void put_own_certificate(Writer& writer, Store store, const Node& node, const sa
         for (const auto& [from, to] : kCopies)
             if (from == store) add_trusted_certificate(writer, to, certificate);
         if (replaced) {
-            connection.run("UPDATE certificate SET unsettled=1 WHERE store=? AND node=?",
-                           {to_text(store), node.id});
+            connection.run("UPDATE certificate SET unsettled=? WHERE store=? AND node=?",
+                           {static_cast<std::int64_t>(Settling::Changed), to_text(store), node.id});
             add_restarts_of(writer, store, node);
         }
     }
@@ -71,8 +73,20 @@ bool add_trusted_certificate(Writer& writer, Store store, const sast::Certificat
     return added;
 }
 
-void settle_certificates(Writer& writer) {
-    writer.connection().run("UPDATE certificate SET unsettled=0");
+void publish_certificates(Writer& writer, ByteView octets) {
+    const TrustList list = decode_list(octets);
+    for (const Record& record : list.records()) {
+        if (!record.certificate()) continue;
+        writer.connection().run("UPDATE certificate SET unsettled=? WHERE unsettled=? AND der=?",
+                                {static_cast<std::int64_t>(Settling::Published),
+                                 static_cast<std::int64_t>(Settling::Changed), *record.certificate()});
+    }
+}
+
+void settle_certificates(Writer& writer, const State& state) {
+    for (const StoredCertificate& stored : state.certificates)
+        if (stored.settling != Settling::Settled && !waits_for_ctl(state, stored))
+            writer.connection().run("UPDATE certificate SET unsettled=0 WHERE id=?", {stored.id});
 }
 
 void delete_certificate(Writer& writer, const StoredCertificate& stored) {

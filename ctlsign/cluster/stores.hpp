@@ -12,8 +12,12 @@ namespace ctlsign::cluster {
 /// ipsec and tomcat to theirs. KEY says where the private key is.
 void put_own_certificate(Writer& writer, Store store, const Node& node, const sast::Certificate& certificate,
                          const std::optional<std::string>& key);
-/// Phones know of every own certificate now. In the transaction under way.
-void settle_certificates(Writer& writer);
+/// The CTL in OCTETS is published: what it holds is known to phones once they are reset. In the transaction
+/// under way.
+void publish_certificates(Writer& writer, ByteView octets);
+/// Phones are reset: of STATE, they know every own certificate that needs no CTL, or stands in the one
+/// published. In the transaction under way.
+void settle_certificates(Writer& writer, const State& state);
 /// Puts CERTIFICATE into a trust store. False: it was there.
 bool add_trusted_certificate(Writer& writer, Store store, const sast::Certificate& certificate);
 /// From a trust store.

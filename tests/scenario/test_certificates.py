@@ -58,6 +58,9 @@ def test_the_signer_changes_before_release_twelve(mixed):
     mixed("update", "--yes")
     (mixed.folder / "before.tlv").write_bytes(before)
     mixed.ctlsign("verify", mixed.nodes[PUBLISHER] / "CTLFile.tlv", "--installed", "before.tlv", expect=1)
+    # Phones that are not reset do not know of it.
+    assert "rule one-anchor-at-a-time" in regenerate(mixed, "CallManager", "--node", SUBSCRIBER, expect=4).err
+    mixed("restarted")
     regenerate(mixed, "CallManager", "--node", SUBSCRIBER)
 
 
@@ -72,6 +75,7 @@ def test_itlrecovery_signs_from_release_twelve(make_cluster):
     cluster("update", "--yes")
     (cluster.folder / "before.tlv").write_bytes(before)
     cluster.ctlsign("verify", cluster.nodes[PUBLISHER] / "CTLFile.tlv", "--installed", "before.tlv")
+    cluster("restarted")
     # ITLRecovery changed, and phones hold the old one: CallManager signs once.
     held = cluster.ctl
     result = regenerate(cluster, "ITLRecovery")
@@ -159,9 +163,49 @@ def test_in_mixed_mode_a_ctl_settles_a_change(mixed):
     regenerate(mixed, "CallManager", "--node", PUBLISHER)
     mixed("restarted")
     refused = regenerate(mixed, "CallManager", "--node", SUBSCRIBER, expect=4).err
-    assert "rule one-anchor-at-a-time" in refused and "ctlsign cluster update" in refused
+    assert "rule one-anchor-at-a-time" in refused
+    assert "run ctlsign cluster update, reset the phones and run ctlsign cluster restarted before" in refused
     mixed("update", "--yes")
+    for store, node in (("CallManager", SUBSCRIBER), ("TVS", PUBLISHER)):
+        refused = regenerate(mixed, store, "--node", node, "--subject", "CN=other", expect=4).err
+        assert "restart the services, reset the phones and run ctlsign cluster restarted before" in refused
+        assert "ctlsign cluster update" not in refused
+    mixed("restarted")
     regenerate(mixed, "CallManager", "--node", SUBSCRIBER)
+
+
+def test_a_restart_settles_tvs_which_no_ctl_holds(mixed):
+    for node in mixed.nodes:
+        regenerate(mixed, "TVS", "--node", node, "--subject", f"CN={node}")
+    regenerate(mixed, "TVS", "--node", SUBSCRIBER)
+    mixed("update", "--yes")
+    for store, node in (("CallManager", SUBSCRIBER), ("TVS", PUBLISHER)):
+        refused = regenerate(mixed, store, "--node", node, expect=4).err
+        assert "TVS of cucm-1051-a-sub1 has changed" in refused and "ctlsign cluster restarted" in refused
+        assert "ctlsign cluster update" not in refused
+    mixed("restarted")
+    regenerate(mixed, "CallManager", "--node", SUBSCRIBER)
+
+
+def test_from_release_twelve_tvs_vouches_for_a_new_itlrecovery(make_cluster):
+    cluster = make_cluster("12.0(1)")
+    for store, node in (("ITLRecovery", PUBLISHER), ("TVS", PUBLISHER), ("TVS", SUBSCRIBER)):
+        regenerate(cluster, store, "--node", node, "--subject", f"CN={store}-{node}")
+    cluster("mixed-mode", "--tokenless", "--yes")
+    regenerate(cluster, "TVS", "--node", PUBLISHER)
+    for store, node in (("TVS", SUBSCRIBER), ("ITLRecovery", PUBLISHER)):
+        assert "rule one-anchor-at-a-time" in regenerate(cluster, store, "--node", node, expect=4).err
+    cluster("restarted")
+    regenerate(cluster, "TVS", "--node", SUBSCRIBER)
+    cluster("restarted")
+    regenerate(cluster, "ITLRecovery")
+    cluster("restarted")
+    refused = regenerate(cluster, "TVS", "--node", PUBLISHER, expect=4).err
+    assert "run ctlsign cluster reset-localkey, reset the phones" in refused
+    cluster("reset-localkey", "--yes")
+    assert "rule one-anchor-at-a-time" in regenerate(cluster, "TVS", "--node", PUBLISHER, expect=4).err
+    cluster("restarted")
+    regenerate(cluster, "TVS", "--node", PUBLISHER)
 
 
 def test_two_new_servers(mixed):

@@ -277,6 +277,8 @@ def test_two_anchors_never_change_at_once(mixed):
                    expect=4)
     assert "rule one-anchor-at-a-time" in result.err
     mixed.change("update")
+    mixed("certificate", "import", f"{regenerated}.pem", "--store", "CallManager", expect=4)
+    mixed("restarted")
     mixed.import_own("CallManager", "cucm-1051-a-pub", regenerated)
     result = mixed.change("update")
     assert "the signer changes to cucm-1051-a-pub" in result.err

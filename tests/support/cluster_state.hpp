@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include <ctlsign/cluster/contents.hpp>
 #include <ctlsign/cluster/state.hpp>
 #include <tests/support/key_signer.hpp>
 #include <tests/support/krakow.hpp>
@@ -27,7 +28,7 @@ inline void put(cluster::State& state, cluster::Store store, std::int64_t node,
 inline void replace(cluster::State& state, cluster::Store store, std::int64_t node,
                     const sast::Certificate& certificate) {
     put(state, store, node, certificate);
-    state.certificates.back().unsettled = true;
+    state.certificates.back().settling = cluster::Settling::Changed;
 }
 
 inline constexpr std::int64_t kPublisherNode = 1, kSubscriberNode = 2;
@@ -52,7 +53,14 @@ inline void publish(cluster::State& state, cluster::Way way, cluster::Mode mode,
     state.last = cluster::Publication{id, krakow::kTimestamp, "mixed-mode", way, mode, std::move(file)};
     state.deleted = false;
     state.mode = mode;
-    for (auto& stored : state.certificates) stored.unsettled = false;
+    for (auto& stored : state.certificates)
+        if (waits_for_ctl(state, stored)) stored.settling = cluster::Settling::Published;
+}
+
+/// The services are restarted, and the phones reset.
+inline void restart(cluster::State& state) {
+    for (auto& stored : state.certificates)
+        if (!waits_for_ctl(state, stored)) stored.settling = cluster::Settling::Settled;
 }
 
 inline std::vector<sast::Certificate> krakow_tokens() {

@@ -94,7 +94,7 @@ TEST_F(DatabaseTest, AReplacedCertificateIsUnsettledUntilPhonesKnowOfIt) {
     add_node(writer, krakow_state("10.5(1)").nodes[0]);
     const Node publisher = database_.load().nodes.at(0);
     const auto unsettled = [&] {
-        return database_.load().find_own(Store::CallManager, publisher)->unsettled;
+        return database_.load().find_own(Store::CallManager, publisher)->settling != Settling::Settled;
     };
     put_own_certificate(writer, Store::CallManager, publisher, load_certificate(krakow::kPublisher + ".pem"),
                         std::nullopt);
@@ -105,9 +105,33 @@ TEST_F(DatabaseTest, AReplacedCertificateIsUnsettledUntilPhonesKnowOfIt) {
     writer.set_parameter("ClusterSecurityMode", "1");
     clear_restarts(writer);
     EXPECT_TRUE(unsettled()) << "in mixed mode a CTL tells phones of it";
+    const Bytes without = read_data("krakow/CTLFile-tokenless.tlv");
+    publish_certificates(writer, ByteView(without));
+    clear_restarts(writer);
+    EXPECT_TRUE(unsettled()) << "that CTL does not hold it";
     writer.set_parameter("ClusterSecurityMode", "0");
     clear_restarts(writer);
     EXPECT_FALSE(unsettled());
+
+    writer.set_parameter("ClusterSecurityMode", "1");
+    put_own_certificate(writer, Store::CallManager, publisher, load_certificate(krakow::kPublisher + ".pem"),
+                        std::nullopt);
+    publish_certificates(writer, ByteView(without));
+    EXPECT_TRUE(unsettled()) << "phones have not fetched the CTL";
+    clear_restarts(writer);
+    EXPECT_FALSE(unsettled());
+}
+
+TEST_F(DatabaseTest, WhatNoCtlHoldsIsSettledByAResetOfThePhones) {
+    Writer writer(database_, "test", kNow);
+    add_node(writer, krakow_state("10.5(1)").nodes[0]);
+    const Node publisher = database_.load().nodes.at(0);
+    writer.set_parameter("ClusterSecurityMode", "1");
+    for (const std::string& file : {krakow::kPublisher, krakow::kRegenerated})
+        put_own_certificate(writer, Store::Tvs, publisher, load_certificate(file + ".pem"), std::nullopt);
+    EXPECT_EQ(database_.load().find_own(Store::Tvs, publisher)->settling, Settling::Changed);
+    clear_restarts(writer);
+    EXPECT_EQ(database_.load().find_own(Store::Tvs, publisher)->settling, Settling::Settled);
 }
 
 TEST_F(DatabaseTest, AFileOfVersionOneIsBroughtUp) {
@@ -132,8 +156,8 @@ TEST_F(DatabaseTest, AFileOfVersionOneIsBroughtUp) {
     const Database database = Database::open(old);
     const State state = database.load();
     ASSERT_EQ(state.certificates.size(), 2U);
-    EXPECT_FALSE(state.certificates[0].unsettled);
-    EXPECT_TRUE(state.certificates[1].unsettled) << "it came after the last CTL";
+    EXPECT_EQ(state.certificates[0].settling, Settling::Settled);
+    EXPECT_EQ(state.certificates[1].settling, Settling::Changed) << "it came after the last CTL";
     EXPECT_EQ(state.last.value().id, 1);
     EXPECT_EQ(database.connection().integer("PRAGMA user_version"), 2);
 }
