@@ -23,10 +23,16 @@ struct Options {
 };
 
 // What is renewed at once would leave phones nothing to check the next list with.
-constexpr std::string_view kOrder =
-    "one certificate at a time, one server after the other: make the new one, run ctlsign cluster update in "
-    "mixed mode, restart the services, reset the phones, run ctlsign cluster restarted, then go on to the "
-    "next";
+std::string order(const cluster::Release& release) {
+    return fmt::format(
+        "one certificate at a time, one server after the other: make the new one, run ctlsign cluster update "
+        "in mixed mode{}, restart the services, reset the phones, run ctlsign cluster restarted, then go on "
+        "to the next",
+        release.signs_with_itl_recovery()
+            ? " (after ITLRecovery ctlsign cluster reset-localkey, where no token signs, and ctlsign cluster "
+              "update once phones hold that CTL)"
+            : "");
+}
 
 ExitCode run(const Options& options) {
     const std::int64_t time = choose_timestamp(options.time, std::nullopt);
@@ -44,8 +50,8 @@ ExitCode run(const Options& options) {
     }
     json["urgency"] = to_text(worst);
     if (renewals) {
-        json["order"] = kOrder;
-        text += fmt::format("{}\n", kOrder);
+        json["order"] = order(state.release);
+        text += order(state.release) + "\n";
     }
     options.format == Format::AsJson ? print_json(json) : print(text);
     return worst == cluster::Urgency::Fine ? ExitCode::Done : ExitCode::No;

@@ -11,6 +11,7 @@
 #include <array>
 #include <new>
 
+#include <ctlsign/cluster/contents.hpp>
 #include <ctlsign/cluster/regenerate.hpp>
 #include <ctlsign/cluster/workflow.hpp>
 #include <ctlsign/error.hpp>
@@ -71,9 +72,17 @@ bool is_anchor(Store store) {
     return store == Store::CallManager || store == Store::Tvs || store == Store::ItlRecovery;
 }
 
-bool stands_in_ctl(const State& state, Store store) {
-    return store == Store::CallManager || store == Store::Capf ||
-           (store == Store::ItlRecovery && state.release.has_itl_recovery());
+// What is to be done about a new certificate that is in the stores of AFTER.
+std::string remaking_note(const State& after) {
+    const std::string_view command = remaking_command(after);
+    std::string note = fmt::format("the CTL must be made anew afterwards: {}", command);
+    if (command == kResetLocalKey)
+        note +=
+            ", signed by CallManager, which phones know; ctlsign cluster update goes back to the usual "
+            "signer once they hold that CTL";
+    else if (after.last->way == Way::Tokens && after.release.takes_tokens())
+        note += "; a token signs as before";
+    return note;
 }
 
 }  // namespace
@@ -126,31 +135,39 @@ Bytes regenerated_subject(Store store, const sast::Certificate& old) {
 
 std::vector<std::string> announce(const State& state, Store store, const Node& node,
                                   const sast::Certificate& fresh) {
+    constexpr std::string_view kReset =
+        "restart the services, reset the phones and run ctlsign cluster restarted before the next "
+        "certificate changes";
     std::vector<std::string> notes;
     const bool replaces = state.find_own(store, node) != nullptr;
+    const bool waits = replaces && is_anchor(store);
     if (replaces && store == Store::Capf)
         notes.emplace_back(
             "the LSCs of the phones are to be renewed afterwards: the CAPF of before issued them");
     if (state.mode == Mode::NonSecure) {
-        if (!replaces || !is_anchor(store)) return notes;
-        notes.emplace_back(
-            "no CTL is made in non-secure mode: restart the services, reset the phones and run ctlsign "
-            "cluster restarted before the next certificate changes");
+        if (waits) notes.push_back(fmt::format("no CTL is made in non-secure mode: {}", kReset));
         return notes;
     }
-    if (state.ctl() == nullptr || !stands_in_ctl(state, store)) return notes;
-    notes.emplace_back("the CTL must be made anew afterwards: ctlsign cluster update");
-    if (state.last->way == Way::Tokens) {
-        notes.back() += " --token; a token signs as before";
+    if (!stands_in_ctl(state, store, node)) {
+        if (waits) notes.push_back(fmt::format("no CTL holds it: {}", kReset));
         return notes;
     }
+    if (state.ctl() == nullptr) return notes;
     State after = state;
-    for (StoredCertificate& stored : after.certificates)
-        if (stored.store == store && stored.node == node.id) stored.certificate = fresh;
-    Request request;
-    request.operation = Operation::Update;
-    if (const Planned planned = plan(after, request); planned.plan)
-        notes.insert(notes.end(), planned.plan->notes.begin(), planned.plan->notes.end());
+    std::erase_if(after.certificates, [&](const StoredCertificate& stored) {
+        return stored.store == store && stored.node == node.id;
+    });
+    after.certificates.push_back({0, store, node.id, fresh, std::nullopt, Settling::Changed});
+    notes.push_back(remaking_note(after));
+    if (after.last->way == Way::Tokenless) {
+        Request request;
+        request.operation = Operation::Update;
+        const bool reset = remaking_command(after) == kResetLocalKey;
+        if (const Planned planned = plan(after, request); planned.plan)
+            for (const std::string& note : planned.plan->notes)
+                notes.push_back(reset ? "with ctlsign cluster update at once, " + note : note);
+    }
+    if (waits) notes.push_back(fmt::format("then {}", kReset));
     return notes;
 }
 

@@ -79,7 +79,10 @@ def test_itlrecovery_signs_from_release_twelve(make_cluster):
     # ITLRecovery changed, and phones hold the old one: CallManager signs once.
     held = cluster.ctl
     result = regenerate(cluster, "ITLRecovery")
-    assert "the signer changes" in result.err
+    assert "with ctlsign cluster update at once, the signer changes" in result.err
+    assert result.err.index("ctlsign cluster reset-localkey") < result.err.index("ctlsign cluster update")
+    refused = regenerate(cluster, "CallManager", "--node", PUBLISHER, expect=4).err
+    assert "run ctlsign cluster reset-localkey, reset the phones and run ctlsign cluster restarted" in refused
     cluster("reset-localkey", "--yes")
     (cluster.folder / "held.tlv").write_bytes(held)
     cluster.ctlsign("verify", cluster.nodes[PUBLISHER] / "CTLFile.tlv", "--installed", "held.tlv")
@@ -122,11 +125,17 @@ def test_expiry(cluster):
             in warned)
     assert warned.splitlines()[-1].startswith("one certificate at a time, one server after the other")
     assert alarm in at(cluster, "2020-02-23T00:00:00Z", expect=1).out
+    assert "reset-localkey" not in warned
     shown = json.loads(cluster("expiry", "--at", "2020-03-02T00:00:00Z", "--json", expect=1).out)
     assert shown["urgency"] == "alarm" and shown["certificates"][0]["days"] == -2
     assert "--store" in shown["certificates"][0]["renewal"] and "one server after the other" in shown["order"]
     cluster("certificate", "import", KRAKOW / "tokens" / f"{FIRST}.pem", "--store", "Phone-SAST-trust")
     assert "the earlier token can no longer update the CTL" in at(cluster, "2025-03-01T00:00:00Z", expect=1).out
+
+
+def test_the_order_of_a_release_that_itlrecovery_signs_for(make_cluster):
+    order = at(make_cluster("12.0(1)"), "2020-02-10T00:00:00Z", expect=1).out.splitlines()[-1]
+    assert "after ITLRecovery ctlsign cluster reset-localkey" in order
 
 
 def test_an_expired_entry_ends_a_token(tokens):
@@ -177,7 +186,8 @@ def test_in_mixed_mode_a_ctl_settles_a_change(mixed):
 def test_a_restart_settles_tvs_which_no_ctl_holds(mixed):
     for node in mixed.nodes:
         regenerate(mixed, "TVS", "--node", node, "--subject", f"CN={node}")
-    regenerate(mixed, "TVS", "--node", SUBSCRIBER)
+    told = regenerate(mixed, "TVS", "--node", SUBSCRIBER).err
+    assert "no CTL holds it" in told and "ctlsign cluster restarted" in told and "ctlsign cluster update" not in told
     mixed("update", "--yes")
     for store, node in (("CallManager", SUBSCRIBER), ("TVS", PUBLISHER)):
         refused = regenerate(mixed, store, "--node", node, expect=4).err
