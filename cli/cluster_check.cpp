@@ -18,9 +18,12 @@ namespace ctlsign::cli {
 
 namespace {
 
+// A note is nothing to be ready.
+enum class Kind { Check, Note };
 struct Row {
     std::string what, text;
     bool ready = true;
+    Kind kind = Kind::Check;
 };
 
 bool usable(const pkcs11::PinStatus& pin) {
@@ -42,6 +45,8 @@ class Check {
         for (const auto& refusal : planned.refusals) add("rule", to_text(refusal), false);
         nodes(planned);
         if (planned.plan) signer(*planned.plan);
+        if (planned.plan)
+            for (const std::string& line : planned.plan->notes) note(line);
         return std::move(rows_);
     }
 
@@ -49,6 +54,7 @@ class Check {
     void add(std::string what, std::string text, bool ready) {
         rows_.push_back({std::move(what), std::move(text), ready});
     }
+    void note(std::string text) { rows_.push_back({"note", std::move(text), true, Kind::Note}); }
 
     void journal() {
         const auto unfinished = find_unfinished(database_);
@@ -120,7 +126,6 @@ class Check {
         } catch (const std::exception& error) {
             add("signer", error.what(), false);
         }
-        for (const std::string& note : plan.notes) add("note", note, true);
     }
 
     const ChangeOptions& options_;
@@ -138,10 +143,11 @@ ExitCode run(const ChangeOptions& options) {
     std::string text;
     for (const Row& row : rows) {
         json["checks"].push_back({{"what", row.what}, {"ready", row.ready}, {"text", row.text}});
-        text +=
-            fmt::format("{} {}: {}\n",
-                        coloured(row.ready ? "ready    " : "not ready", row.ready ? Tone::Good : Tone::Bad),
-                        row.what, row.text);
+        text += row.kind == Kind::Note ? fmt::format("{}: {}\n", row.what, row.text)
+                                       : fmt::format("{} {}: {}\n",
+                                                     coloured(row.ready ? "ready    " : "not ready",
+                                                              row.ready ? Tone::Good : Tone::Bad),
+                                                     row.what, row.text);
     }
     options.format == Format::AsJson ? print_json(json) : print(text);
     return ready ? ExitCode::Done : ExitCode::No;

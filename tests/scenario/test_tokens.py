@@ -175,7 +175,9 @@ def test_what_check_says(secured):
     assert "no token of the CTL is plugged in" in secured("check", expect=1).out
     (secured.nodes["cucm-1051-a-sub1"] / "CTLFile.tlv").unlink()
     secured.nodes["cucm-1051-a-sub1"].rmdir()
-    assert "not ready cucm-1051-a-sub1" in secured("check", "--tokenless", expect=1).out
+    checked = secured("check", "--tokenless", expect=1).out
+    assert "not ready cucm-1051-a-sub1" in checked
+    assert "note: the signer changes to cucm-1051-a-pub" in checked and "until their CTL is deleted by hand" in checked
 
 
 def test_a_cluster_that_was_secured_elsewhere(tokens):
