@@ -10,6 +10,7 @@
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
 #include <cli/token_report.hpp>
+#include <ctlsign/cluster/contents.hpp>
 #include <ctlsign/cluster/operation.hpp>
 #include <ctlsign/trustlist/decode.hpp>
 #include <ctlsign/trustlist/sign.hpp>
@@ -45,6 +46,7 @@ class Check {
         for (const auto& refusal : planned.refusals) add("rule", to_text(refusal), false);
         nodes(planned);
         if (planned.plan) signer(*planned.plan);
+        for (const std::string& line : describe_not_in_ctl(state_)) note(line);
         if (planned.plan)
             for (const std::string& line : planned.plan->notes) note(line);
         return std::move(rows_);

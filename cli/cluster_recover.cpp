@@ -309,6 +309,7 @@ ExitCode run(const Options& options) {
             counts[i] = count_phones(*fleet, options.change.fleet.judge, state, assessment.ways[i]);
         if (!assessment.ways.empty())
             for (const std::string& line : found.aside) print_note(line);
+        for (const std::string& line : describe_not_in_ctl(state)) print_note(line);
         return report(assessment, counts, find_obstacles(database, state), options.change.format);
     }
     const auto way = std::ranges::find(assessment.ways, options.way, &cluster::WayOut::name);

@@ -9,6 +9,7 @@
 #include <cli/input.hpp>
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
+#include <ctlsign/cluster/contents.hpp>
 #include <ctlsign/cluster/operation.hpp>
 #include <ctlsign/cluster/services.hpp>
 #include <ctlsign/trustlist/decode.hpp>
@@ -79,6 +80,15 @@ ExitCode run(const Options& options) {
         agree = agree && row.problem.empty();
     }
     json["nodes-agree"] = agree;
+    Json& stale = json["not-in-ctl"] = Json::array();
+    for (const cluster::StoredCertificate* stored : find_not_in_ctl(state))
+        stale.push_back({{"store", to_text(stored->store)},
+                         {"node", state.find_node(stored->node)->name},
+                         {"subject", stored->certificate.subject_text()},
+                         {"serial", to_hex(stored->certificate.serial())}});
+    const bool current = stale.empty();
+    if (!current) json["remake-with"] = remaking_command(state);
+    for (const std::string& line : describe_not_in_ctl(state)) text += line + "\n";
     Json& restarts = json["restart"] = Json::array();
     for (const cluster::Restart& restart : list_restarts(database)) {
         restarts.push_back(
@@ -94,16 +104,17 @@ ExitCode run(const Options& options) {
         text += expiry_line(expiry);
     }
     options.format == Format::AsJson ? print_json(json) : print(text);
-    return agree ? ExitCode::Done : ExitCode::No;
+    return agree && current ? ExitCode::Done : ExitCode::No;
 }
 
 }  // namespace
 
 void add_cluster_status(Command parent, Action& action) {
     const auto options = std::make_shared<Options>();
-    Command command =
-        add_command(parent, "status", "Mode, signer and what every node serves. Exit 0: all the same",
-                    "ctlsign cluster status --json");
+    Command command = add_command(
+        parent, "status",
+        "Mode, signer and what every node serves. Exit 0: all the same, and of today's certificates",
+        "ctlsign cluster status --json");
     add_cluster_option(command, options->cluster);
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });

@@ -1,3 +1,7 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include <ctlsign/cluster/contents.hpp>
 #include <ctlsign/trustlist/decode.hpp>
 #include <ctlsign/trustlist/names.hpp>
@@ -55,6 +59,18 @@ class Layouter {
     Mode mode_;
 };
 
+// Whether records of ROLE are of certificates in STORE.
+bool fits(std::optional<Role> role, Store store) {
+    if (store == Store::CallManager) return role == Role::Ccm || role == Role::CcmTftp || role == Role::Tftp;
+    return role == (store == Store::Capf ? Role::Capf : Role::Sast);
+}
+
+// A record may hold no more than a hash.
+bool is_of(const Record& record, const sast::Certificate& certificate) {
+    if (record.certificate()) return equal(*record.certificate(), certificate.der());
+    return record.serial() && equal(*record.serial(), certificate.serial());
+}
+
 }  // namespace
 
 const StoredCertificate* find_publisher_certificate(const State& state, Store store) {
@@ -100,6 +116,30 @@ std::string_view remaking_command(const State& state) {
     const bool reset = state.release.signs_with_itl_recovery() && sasts.size() == 2 &&
                        !is_sast(list, sasts.front()) && is_sast(list, sasts.back());
     return reset ? kResetLocalKey : "ctlsign cluster update";
+}
+
+std::vector<const StoredCertificate*> find_not_in_ctl(const State& state) {
+    std::vector<const StoredCertificate*> missing;
+    if (state.mode != Mode::Mixed || state.ctl() == nullptr) return missing;
+    const TrustList list = decode_list(ByteView(state.ctl()->octets));
+    for (const StoredCertificate& stored : state.certificates) {
+        const Node* node = state.find_node(stored.node);
+        if (node == nullptr || !stands_in_ctl(state, stored.store, *node)) continue;
+        const bool held = std::ranges::any_of(list.records(), [&](const Record& record) {
+            return fits(record.role(), stored.store) && is_of(record, stored.certificate);
+        });
+        if (!held) missing.push_back(&stored);
+    }
+    return missing;
+}
+
+std::vector<std::string> describe_not_in_ctl(const State& state) {
+    std::vector<std::string> lines;
+    for (const StoredCertificate* stored : find_not_in_ctl(state))
+        lines.push_back(fmt::format("the CTL does not hold the {} certificate that {} has now: run {}",
+                                    to_text(stored->store), state.find_node(stored->node)->name,
+                                    remaking_command(state)));
+    return lines;
 }
 
 std::variant<std::vector<RecordDraft>, Refusal> make_records(const State& state, Way way, Mode mode,

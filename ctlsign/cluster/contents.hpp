@@ -1,6 +1,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -28,6 +29,12 @@ bool waits_for_ctl(const State& state, const StoredCertificate& stored);
 /// usual signer but the one that then signs, or mixed-mode where there is none.
 std::string_view remaking_command(const State& state);
 inline constexpr std::string_view kResetLocalKey = "ctlsign cluster reset-localkey";
+
+/// The servers' own certificates that the CTL on the nodes does not hold and one of today would. None without
+/// a CTL, and in non-secure mode, where none is made.
+std::vector<const StoredCertificate*> find_not_in_ctl(const State& state);
+/// "the CTL does not hold the CAPF certificate that cucm-pub has now: run ...", for each of those.
+std::vector<std::string> describe_not_in_ctl(const State& state);
 
 /// The records of a CTL by its way and mode (docs/formats.md), from the certificates of
 /// today. SASTS are the publisher's of a tokenless CTL, or the tokens. What the stores miss is a refusal.

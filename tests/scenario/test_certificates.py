@@ -83,6 +83,8 @@ def test_itlrecovery_signs_from_release_twelve(make_cluster):
     assert result.err.index("ctlsign cluster reset-localkey") < result.err.index("ctlsign cluster update")
     refused = regenerate(cluster, "CallManager", "--node", PUBLISHER, expect=4).err
     assert "run ctlsign cluster reset-localkey, reset the phones and run ctlsign cluster restarted" in refused
+    assert "ITLRecovery certificate that cucm-1051-a-pub has now: run ctlsign cluster reset-localkey" in cluster(
+        "status", expect=1).out
     cluster("reset-localkey", "--yes")
     (cluster.folder / "held.tlv").write_bytes(held)
     cluster.ctlsign("verify", cluster.nodes[PUBLISHER] / "CTLFile.tlv", "--installed", "held.tlv")
@@ -216,6 +218,41 @@ def test_from_release_twelve_tvs_vouches_for_a_new_itlrecovery(make_cluster):
     assert "rule one-anchor-at-a-time" in regenerate(cluster, "TVS", "--node", PUBLISHER, expect=4).err
     cluster("restarted")
     regenerate(cluster, "TVS", "--node", PUBLISHER)
+
+
+def test_a_ctl_that_the_stores_have_left_behind(mixed):
+    def told():
+        return mixed("status", expect=1).out, json.loads(mixed("status", "--json", expect=1).out)
+
+    assert "does not hold" not in mixed("status").out
+    regenerate(mixed, "CAPF")
+    regenerate(mixed, "CallManager", "--node", PUBLISHER)
+    for settled in (False, True):
+        text, shown = told()
+        for store in ("CAPF", "CallManager"):
+            assert (f"the CTL does not hold the {store} certificate that {PUBLISHER} has now: run ctlsign cluster update\n"
+                    in text), settled
+        assert [(each["store"], each["node"]) for each in shown["not-in-ctl"]] == [("CAPF", PUBLISHER), ("CallManager", PUBLISHER)]
+        assert shown["remake-with"] == "ctlsign cluster update" and shown["nodes-agree"]
+        checked = mixed("check")
+        assert "note: the CTL does not hold the CAPF certificate" in checked.out and "not ready" not in checked.out
+        mixed("restarted")
+    assert "the CTL does not hold the CAPF certificate" in mixed("recover").err
+    mixed("update", "--yes")
+    assert json.loads(mixed("status", "--json").out)["not-in-ctl"] == []
+    assert "does not hold" not in mixed("check").out + mixed("recover").err
+    # Without security none is made.
+    mixed("non-secure-mode", "--yes")
+    regenerate(mixed, "CAPF")
+    assert json.loads(mixed("status", "--json").out)["not-in-ctl"] == []
+
+
+def test_a_ctl_of_tokens_that_the_stores_have_left_behind(tokens):
+    tokens.change("mixed-mode", *tokens.tokens(FIRST, SECOND))
+    regenerate(tokens, "CAPF")
+    assert "has now: run ctlsign cluster update --token\n" in tokens("status", expect=1).out
+    tokens.change("update", *tokens.tokens(SECOND))
+    assert tokens("status").code == 0
 
 
 def test_two_new_servers(mixed):

@@ -12,6 +12,7 @@ namespace ctlsign::cluster {
 namespace {
 
 using namespace ctlsign::testing;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -343,6 +344,36 @@ TEST(Workflow, AnchorsChangeOneAtATime) {
     EXPECT_THAT(steps(Store::Tvs), Not(HasSubstr("update")));
     restart(state);
     EXPECT_THAT(anchors(state, Store::Tvs, kPublisherNode), IsEmpty());
+}
+
+TEST(Workflow, WhichCommandBringsTheCtlUpToTheStores) {
+    State state = with_recovery("12.0(1)");
+    EXPECT_EQ(remaking_command(state), "ctlsign cluster mixed-mode");
+    const Plan first = plan(state, tokenless(Operation::MixedMode)).plan.value();
+    publish(state, Way::Tokenless, Mode::Mixed, sign(first, krakow::kRegenerated));
+    EXPECT_THAT(describe_not_in_ctl(state), IsEmpty());
+    replace(state, Store::CallManager, kPublisherNode, load_certificate(krakow::kRegenerated + ".pem"));
+    EXPECT_THAT(describe_not_in_ctl(state), ElementsAre(HasSubstr("run ctlsign cluster update")));
+    State both = state;
+    const auto fresh = make_certificate(load_key(krakow::kRegenerated + ".key"), "ITLRECOVERY_NEW", 79);
+    replace(both, Store::ItlRecovery, kPublisherNode, fresh);
+    EXPECT_EQ(remaking_command(both), "ctlsign cluster update") << "phones know neither signer";
+    put(state, Store::CallManager, kPublisherNode, load_certificate(krakow::kPublisher + ".pem"));
+    replace(state, Store::ItlRecovery, kPublisherNode, fresh);
+    EXPECT_THAT(describe_not_in_ctl(state), ElementsAre(HasSubstr("run ctlsign cluster reset-localkey")));
+    state.deleted = true;
+    EXPECT_THAT(describe_not_in_ctl(state), IsEmpty()) << "there is none";
+    // A CTL of tokens holds no ITLRecovery before 11.5.
+    State tokens = with_recovery("10.5(2)");
+    publish(tokens, Way::Tokens, Mode::Mixed, golden("tokens"));
+    EXPECT_THAT(describe_not_in_ctl(tokens), IsEmpty());
+    tokens.release = Release::parse("11.5(1)").value();
+    EXPECT_THAT(describe_not_in_ctl(tokens),
+                ElementsAre(AllOf(HasSubstr("ITLRecovery"), HasSubstr("ctlsign cluster update --token"))));
+    tokens.release = Release::parse("14SU3").value();
+    EXPECT_EQ(remaking_command(tokens), "ctlsign cluster update --tokenless");
+    tokens.mode = Mode::NonSecure;
+    EXPECT_THAT(describe_not_in_ctl(tokens), IsEmpty()) << "no command makes one";
 }
 
 TEST(Workflow, WhichAnchorsHoldEachOther) {
