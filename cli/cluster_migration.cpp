@@ -92,6 +92,7 @@ ExitCode run_export(const Options& options) {
     place->store(file, cluster::encode_introductions(introductions, passphrase.reveal_secret()));
     append_audit(administration.writer, "exported", {{"place", options.place}, {"file", file}});
     report(options, file, introductions);
+    if (const auto note = note_tokens(state)) print_warning(*note);
     return ExitCode::Done;
 }
 
@@ -151,6 +152,8 @@ ExitCode run_import(const Options& options) {
     require_allowed(refusals, options.force);
     const auto steps = migration_steps(state, foreign, journey);
     if (journey == cluster::Journey::OneWay) print_warning(steps.back());
+    if (const auto note = note_tokens(state); note && journey == cluster::Journey::BothWays)
+        print_warning(*note);
     if (options.format == Format::AsText) print(to_lines(foreign));
     confirm("Let phones of this cluster trust the lists that these sign? (y/n):", options.answer);
     cluster::backup_before_change(administration.database);

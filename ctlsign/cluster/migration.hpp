@@ -32,6 +32,9 @@ std::vector<Introduction> decode_introductions(ByteView pkcs12, std::string_view
 
 /// Those of other clusters than the one of STATE.
 std::vector<Introduction> select_foreign(const State& state, std::span<const Introduction> introductions);
+/// Where tokens sign the CTL of this cluster: that what introduce() shows does not vouch for it, and what is
+/// to be done in the clusters that phones come from.
+std::optional<std::string> note_tokens(const State& state);
 /// The rollback rule: phones that are to move must be able to ask TVS about the other cluster's signer.
 std::optional<Refusal> check_migration(const State& state);
 /// Puts CallManager certificates into CallManager-trust and Phone-SAST-trust, ITLRecovery into

@@ -4,7 +4,7 @@ import json
 import subprocess
 
 import pytest
-from conftest import KRAKOW, TIME, program
+from conftest import FIRST, KRAKOW, SECOND, TIME, program
 
 PUBLISHER = "cucm-1051-a-pub"
 
@@ -107,6 +107,20 @@ def test_the_rollback_parameter_is_no_way(pair):
     assert "b-pub" not in subjects(a, "Phone-SAST-trust")
     a("import", pair.place / "b.p12", "--yes", "--force")
     assert "forced" in [json.loads(line)["event"] for line in a("audit").out.splitlines()]
+
+
+def test_tokens_are_vouched_for_by_hand(tokens):
+    pair = Pair(tokens.ctlsign, tokens.folder)
+    place = pair.place
+    assert "Phone-SAST-trust" not in tokens("export", place).err
+    tokens.change("mixed-mode", *tokens.tokens(FIRST, SECOND))
+    told = tokens("export", place).err
+    assert "tokens sign the CTL of krakow" in told and f"the certificates of {FIRST}, {SECOND} are in Phone-SAST-trust" in told
+    assert "ctlsign cluster certificate import FILE --store Phone-SAST-trust" in told
+    pair.make("b")("export", place)
+    tokens.ctlsign("cluster", "consolidate", place)
+    asked = tokens("import", place, "--yes").err
+    assert asked.index("tokens sign the CTL of krakow") < asked.index("Let phones of this cluster trust")
 
 
 def test_a_passphrase_keeps_the_file_as_it_was(pair):
