@@ -44,7 +44,7 @@ class Check {
         request();
         cluster::Planned planned = plan(state_, request_);
         for (const auto& refusal : planned.refusals) add("rule", to_text(refusal), false);
-        nodes(planned);
+        nodes(planned.plan ? measure(*planned.plan) : 0);
         if (planned.plan) signer(*planned.plan);
         for (const std::string& line : describe_not_in_ctl(state_)) note(line);
         if (planned.plan)
@@ -97,10 +97,18 @@ class Check {
         if (tokens_.empty()) add("signer", "no token of the CTL is plugged in", false);
     }
 
-    void nodes(const cluster::Planned& planned) {
-        const std::size_t size = planned.plan ? prepare(*planned.plan->list).octets.size() +
-                                                    planned.plan->list->header.key_bits / 8 + 3
-                                              : 0;
+    // The length of the CTL to come. Not every certificate fits into one.
+    std::size_t measure(const cluster::Plan& plan) {
+        try {
+            return prepare(*plan.list).octets.size() + plan.list->header.key_bits / 8 + 3;
+        } catch (const Error& error) {
+            add("CTL", error.what(), false);
+            return 0;
+        }
+    }
+
+    // SIZE octets are to have room on each.
+    void nodes(std::size_t size) {
         for (const cluster::Node& node : state_.nodes) {
             try {
                 auto reached = cluster::reach_nodes({node});

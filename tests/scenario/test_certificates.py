@@ -104,6 +104,17 @@ def test_tokens_sign_as_before(tokens):
     tokens.ctlsign("verify", tokens.nodes[PUBLISHER] / "CTLFile.tlv", "--installed", "before.tlv")
 
 
+@pytest.mark.parametrize("key", [("ec", "-pkeyopt", "ec_paramgen_curve:P-256"), ("rsa:3072",)])
+def test_a_signer_that_no_trust_list_has_a_code_for(make_cluster, key):
+    cluster = make_cluster("12.0(1)")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", *key, "-nodes", "-keyout", "odd.key", "-out", "odd.pem", "-subj",
+                    "/CN=ITLRECOVERY"], cwd=cluster.folder, check=True, capture_output=True)
+    cluster.import_own("ITLRecovery", PUBLISHER, "odd")
+    checked = cluster("check", "--tokenless", expect=1).out
+    assert "not ready CTL: " in checked and "trust lists have codes for RSA" in checked
+    assert "ready     cucm-1051-a-sub1: reached" in checked
+
+
 def test_a_trust_store_is_not_regenerated(mixed):
     regenerate(mixed, "CallManager-trust", expect=2)
     regenerate(mixed, "ipsec", "--node", PUBLISHER, expect=2)
