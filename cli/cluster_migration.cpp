@@ -77,6 +77,23 @@ void report(const Options& options, const std::string& file,
         print(fmt::format("{}:\n{}", file, to_lines(introductions)));
 }
 
+// A file of that name which another cluster has written is not to be lost.
+void require_ours(const Options& options, const cluster::State& state, const std::string& file,
+                  const Bytes& octets, const pkcs11::Pin& passphrase) {
+    std::vector<cluster::Introduction> there;
+    try {
+        there = cluster::decode_introductions(octets, passphrase.reveal_secret(), file);
+    } catch (const Error& error) {
+        print_note(error.what());
+    }
+    if (!is_shown_by(state, there))
+        throw UsageError(fmt::format(
+            "{0} is in {1} already, and nothing says that this cluster has written it: if another one has, "
+            "two must not have the same name (cluster init --name); if it is an old one of this cluster, "
+            "remove it",
+            file, options.place));
+}
+
 ExitCode run_export(const Options& options) {
     Administration administration(options.cluster, "cluster export");
     const cluster::State state = administration.database.load();
@@ -89,6 +106,7 @@ ExitCode run_export(const Options& options) {
     const auto& introductions = std::get<std::vector<cluster::Introduction>>(shown);
     const pkcs11::Pin passphrase = ask_passphrase(options);
     const auto place = cluster::open_meeting_place(options.place, options.trust);
+    if (const auto octets = place->load(file)) require_ours(options, state, file, *octets, passphrase);
     place->store(file, cluster::encode_introductions(introductions, passphrase.reveal_secret()));
     append_audit(administration.writer, "exported", {{"place", options.place}, {"file", file}});
     report(options, file, introductions);

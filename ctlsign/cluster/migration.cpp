@@ -210,6 +210,13 @@ std::optional<std::string> note_tokens(const State& state) {
         state.name, fmt::join(names, ", "));
 }
 
+bool is_shown_by(const State& state, std::span<const Introduction> introductions) {
+    return std::ranges::any_of(introductions, [&](const Introduction& each) {
+        return state.holds(each.store, each.certificate) ||
+               state.holds(Store::CallManagerTrust, each.certificate);
+    });
+}
+
 std::optional<Refusal> check_migration(const State& state) {
     if (!state.prepared_for_rollback) return std::nullopt;
     return Refusal{ClusterRule::RollbackParameter,

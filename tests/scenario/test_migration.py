@@ -17,13 +17,13 @@ class Pair:
         self.place.mkdir()
         self.folder = folder
 
-    def make(self, name, release="10.5(1)"):
+    def make(self, name, release="10.5(1)", called=None):
         database = ("--cluster", f"{name}.db")
 
         def run(*arguments, **options):
             return self.ctlsign("cluster", *arguments, *database, **options)
 
-        run("init", "--name", name, "--release", release)
+        run("init", "--name", called or name, "--release", release)
         run.nodes = (f"{name}-pub", f"{name}-tftp")
         for number, node in enumerate(run.nodes):
             (self.folder / node).mkdir()
@@ -107,6 +107,21 @@ def test_the_rollback_parameter_is_no_way(pair):
     assert "b-pub" not in subjects(a, "Phone-SAST-trust")
     a("import", pair.place / "b.p12", "--yes", "--force")
     assert "forced" in [json.loads(line)["event"] for line in a("audit").out.splitlines()]
+
+
+def test_two_clusters_of_one_name(pair):
+    a, other = pair.make("a"), pair.make("other", called="a")
+    a("export", pair.place)
+    exported = (pair.place / "a.p12").read_bytes()
+    told = other("export", pair.place, expect=2).err
+    assert "two must not have the same name" in told and (pair.place / "a.p12").read_bytes() == exported
+    # Its own is replaced, whatever was regenerated since.
+    for node in a.nodes:
+        a("certificate", "regenerate", "--store", "CallManager", "--node", node, "--yes", "--force")
+    a("export", pair.place)
+    assert (pair.place / "a.p12").read_bytes() != exported
+    (pair.place / "a.p12").write_bytes(b"no PKCS#12")
+    assert "remove it" in a("export", pair.place, expect=2).err
 
 
 def test_tokens_are_vouched_for_by_hand(tokens):
