@@ -36,7 +36,7 @@ Expiry make(std::string where, const sast::Certificate& certificate, std::int64_
     Expiry expiry{std::move(where), certificate, 0, Urgency::Fine, breaks, {}, {}};
     const std::int64_t left = certificate.not_after() - now;
     expiry.days = left >= 0 ? left / kDay : -((-left + kDay - 1) / kDay);
-    if (left < kWarning * kDay) expiry.urgency = Urgency::Warning;
+    if (left <= kWarning * kDay) expiry.urgency = Urgency::Warning;
     if (left < kAlarm * kDay) expiry.urgency = Urgency::Alarm;
     return expiry;
 }

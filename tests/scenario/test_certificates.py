@@ -151,6 +151,11 @@ def test_the_order_of_a_release_that_itlrecovery_signs_for(make_cluster):
     assert "after ITLRecovery ctlsign cluster reset-localkey" in order
 
 
+def test_thirty_days_are_a_warning(cluster):
+    assert at(cluster, "2020-01-29T23:59:59Z").out == ""
+    assert "expires in 30 days on 2020-02-29" in at(cluster, "2020-01-30T00:00:00Z", expect=1).out
+
+
 def test_an_expired_entry_ends_a_token(tokens):
     tokens.change("mixed-mode", *tokens.tokens(FIRST, SECOND))
     tokens.change("update", *tokens.tokens(SECOND))
