@@ -113,6 +113,12 @@ class Planner {
     }
 
     void mixed_mode() {
+        // The first CTL is taken on faith; what comes after it is not.
+        if (!last_ && state_.prepared_for_rollback)
+            note(
+                "Prepare cluster for rollback to pre-8.0 is True: phones take this CTL, but have no TVS "
+                "certificate to ask about a later signer; set it to False with ctlsign cluster "
+                "rollback-parameter, and reset the phones");
         if (way() == Way::Tokenless) {
             if (require_tokenless()) by_publisher(Mode::Mixed, publisher_sasts(state_));
             return;

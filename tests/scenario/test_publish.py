@@ -330,6 +330,13 @@ def test_the_rollback_parameter_stays_false_where_phones_hold_a_ctl(cluster):
     assert "rule rollback-parameter" in cluster("rollback-parameter", "True", expect=4).err
 
 
+def test_a_first_ctl_while_the_rollback_parameter_is_true(cluster):
+    cluster("rollback-parameter", "True")
+    assert "note: Prepare cluster for rollback to pre-8.0 is True" in cluster("check", "--tokenless").out
+    noted = cluster.change("mixed-mode", "--tokenless").err
+    assert noted.index("Prepare cluster for rollback to pre-8.0 is True") < noted.index("Do you want to continue?")
+
+
 def test_the_rollback_parameter_is_a_trap(cluster):
     cluster("rollback-parameter", "True")
     cluster("rollback-parameter", "False")
