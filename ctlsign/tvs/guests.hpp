@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <asio/ip/address.hpp>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <mutex>
 #include <optional>
@@ -78,6 +79,37 @@ class Guests {
     mutable std::mutex mutex_;
     std::unordered_map<std::string, std::size_t> sites_;
     std::size_t count_ = 0;
+};
+
+/// Private: from where connections are turned away, so that a line in the log tells of many.
+class Crowds {
+  public:
+    using Time = std::chrono::steady_clock::time_point;
+    static constexpr std::chrono::minutes kQuiet{1};
+
+    /// One of SITE is turned away: how many the line that is due now tells of, 0 when none is. The first of
+    /// a site is told at once, then at most one line a minute.
+    std::uint64_t turn_away(const std::string& site, Time now) {
+        const std::scoped_lock lock(mutex_);
+        auto at = sites_.find(site);
+        if (at == sites_.end()) {
+            std::erase_if(sites_, [&](const auto& one) { return now - one.second.told >= kQuiet; });
+            sites_.emplace(site, Site{now, 0});
+            return 1;
+        }
+        ++at->second.since;
+        if (now - at->second.told < kQuiet) return 0;
+        at->second.told = now;
+        return std::exchange(at->second.since, 0);
+    }
+
+  private:
+    struct Site {
+        Time told;
+        std::uint64_t since = 0;  // turned away, and not told of
+    };
+    std::mutex mutex_;
+    std::unordered_map<std::string, Site> sites_;
 };
 
 }  // namespace ctlsign::tvs

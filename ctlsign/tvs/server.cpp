@@ -80,6 +80,7 @@ class Server::Implementation {
     class Connection;
 
     void finish();
+    void tell_of_crowd(const std::string& site);
     void log(Severity severity, std::string_view line) {
         const std::scoped_lock lock(logging_);
         log_(severity, line);
@@ -101,6 +102,7 @@ class Server::Implementation {
     std::shared_ptr<const TlsContext> context_;
     AtomicCounters count_;
     Guests guests_;
+    Crowds crowds_;
     std::atomic<bool> stopping_{false};
     std::once_flag stopped_;
 
@@ -396,8 +398,13 @@ class Server::Implementation::Listener {
         asio::error_code gone;
         const tcp::endpoint peer = socket.remote_endpoint(gone);
         if (gone) return;
-        auto seat = server_.guests_.enter(site_of(peer.address()), server_.count_.over_limit,
-                                          server_.count_.over_address_limit);
+        const std::string site = site_of(peer.address());
+        std::atomic<std::uint64_t> over_limit{0}, over_address_limit{0};
+        auto seat = server_.guests_.enter(site, over_limit, over_address_limit);
+        server_.count_.over_limit += over_limit;
+        server_.count_.over_address_limit += over_address_limit;
+        if (over_address_limit > 0) server_.tell_of_crowd(site);
+        if (over_limit > 0) server_.tell_of_crowd({});
         if (!seat) return;
         try {
             std::make_shared<Connection>(server_, std::move(socket), std::move(*seat), peer)->start();
@@ -429,6 +436,18 @@ Server::Implementation::Implementation(Options options, std::shared_ptr<const Ce
             io_.run();
         });
     }
+}
+
+// Whoever was turned away has no other line in the log. SITE is empty where the limit of all was reached.
+void Server::Implementation::tell_of_crowd(const std::string& site) {
+    const std::uint64_t closed = crowds_.turn_away(site, std::chrono::steady_clock::now());
+    if (closed == 0) return;
+    const std::string what = fmt::format(
+        "{} closed before TLS", closed == 1 ? "a connection" : fmt::format("{} connections", closed));
+    log(Severity::Warning,
+        site.empty() ? fmt::format("{}: {} are open (--max-connections)", what, options_.limits.connections)
+                     : fmt::format("{} {}: {} of this address are open (--max-per-address)", site, what,
+                                   options_.limits.per_address));
 }
 
 void Server::Implementation::finish() {

@@ -176,6 +176,8 @@ def test_a_flood_of_one_address_leaves_the_others_served(serve):
     assert ask(server.port, captured_request(), source="127.0.0.3") == message(4, UNKNOWN)
     counters = server.counters()
     assert counters["over-address-limit"] == 292 and counters["over-limit"] == 0
+    told = [line for line in server.text().splitlines() if "--max-per-address" in line]
+    assert told == ["ctlsign: warning: 127.0.0.2 a connection closed before TLS: 8 of this address are open (--max-per-address)"]
     for connection in flood:
         connection.close()
     deadline = time.monotonic() + 60
@@ -184,6 +186,15 @@ def test_a_flood_of_one_address_leaves_the_others_served(serve):
             assert ask(server.port, captured_request(), source="127.0.0.2") == message(4, UNKNOWN)
             break
         assert time.monotonic() < deadline
+
+
+def test_more_connections_than_there_may_be_are_told_of(serve):
+    server = serve("--max-connections", 2)
+    crowd = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(5)]
+    server.wait_for("a connection closed before TLS: 2 are open .--max-connections.")
+    assert server.counters()["over-limit"] == 3 and server.text().count("--max-connections") == 1
+    for connection in crowd:
+        connection.close()
 
 
 def test_who_never_stops_asking_leaves_the_others_served(serve):

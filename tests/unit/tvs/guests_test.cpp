@@ -36,5 +36,20 @@ TEST(Guests, AreSeatedWithinTheLimitsAndSeatsComeFree) {
     EXPECT_TRUE(enter("a"));
 }
 
+TEST(Crowds, AreToldOfAtOnceAndThenOnceAMinute) {
+    using namespace std::chrono_literals;
+    Crowds crowds;
+    const Crowds::Time start{};
+    EXPECT_EQ(crowds.turn_away("a", start), 1U);
+    EXPECT_EQ(crowds.turn_away("b", start + 1s), 1U);
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(crowds.turn_away("a", start + 59s), 0U);
+    EXPECT_EQ(crowds.turn_away("a", start + 60s), 6U);
+    EXPECT_EQ(crowds.turn_away("a", start + 61s), 0U);
+    EXPECT_EQ(crowds.turn_away("a", start + 120s), 2U);
+    // Another site that comes then has those forgotten that have been quiet.
+    EXPECT_EQ(crowds.turn_away("c", start + 10min), 1U);
+    EXPECT_EQ(crowds.turn_away("b", start + 10min), 1U);
+}
+
 }  // namespace
 }  // namespace ctlsign::tvs
