@@ -15,6 +15,7 @@ namespace {
 
 struct Options {
     std::string file, cluster, output;
+    Existing existing = Existing::Kept;
     Format format = Format::AsText;
 };
 
@@ -26,8 +27,12 @@ tvs::Database load(const Options& options) {
 }
 
 ExitCode run(const Options& options) {
+    for (const std::string& input : {options.file, options.cluster}) {
+        if (same_file(options.output, input))
+            throw UsageError(options.output + " is an input: the output must be another file");
+    }
     const auto database = load(options);
-    tvs::store_database(options.output, database.entries);
+    tvs::store_database(options.output, database.entries, options.existing);
     for (const std::string& problem : database.problems) print_warning("left out: " + problem);
     if (options.format == Format::AsJson) {
         Json json{{"file", options.output}, {"certificates", Json::array()}, {"left-out", database.problems}};
@@ -60,6 +65,9 @@ void add_tvs_import(Command parent, Action& action) {
                     "Instead of FILE: a cluster's file, for what its certificate stores vouch for")
         .type_name("FILE");
     command.add_option("-o,--output", options->output, "The new database").type_name("FILE").required();
+    command.add_flag_callback(
+        "--replace", [options] { options->existing = Existing::Replaced; },
+        "Put it in the place of a database that is there; a server that answers from that takes it up");
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });
 }

@@ -70,6 +70,20 @@ DatabaseEntry read_row(const sqlite::Statement& row) {
     return entry;
 }
 
+// What SQLite has not yet put into the old file, it would put into the new one.
+void require_no_log(const std::string& path) {
+    std::error_code failed;
+    const auto real = std::filesystem::weakly_canonical(path, failed);
+    const std::string target = failed ? path : real.string();
+    for (const char* log : {"-wal", "-journal"}) {
+        std::error_code absent;
+        if (std::filesystem::file_size(target + log, absent) > 0 && !absent)
+            throw Error(
+                std::make_error_code(std::errc::device_or_resource_busy), "replacing", path,
+                fmt::format("{}{} says that another program writes into it: end that first", target, log));
+    }
+}
+
 }  // namespace
 
 Database Database::load(const std::string& path) {
@@ -100,7 +114,8 @@ Database Database::load(const std::string& path) {
     return loaded;
 }
 
-void store_database(const std::string& path, std::span<const DatabaseEntry> entries) {
+void store_database(const std::string& path, std::span<const DatabaseEntry> entries, Existing existing) {
+    if (existing == Existing::Replaced) require_no_log(path);
     // Built in memory and stored as any file is: whole or not at all.
     sqlite::Connection database(":memory:", sqlite::Connection::Access::Create, "");
     database.execute(
@@ -123,7 +138,7 @@ void store_database(const std::string& path, std::span<const DatabaseEntry> entr
                      {Text(hash), Text(serial), Text(subject), Text(issuer), Text(pem), Text(roles),
                       std::int64_t{entry.ttl}});
     }
-    store_file(path, database.image(), Readers::AsTheUmaskSays, Existing::Kept);
+    store_file(path, database.image(), Readers::AsTheUmaskSays, existing);
 }
 
 }  // namespace ctlsign::tvs

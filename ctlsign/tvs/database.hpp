@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include <ctlsign/files/store.hpp>
 #include <ctlsign/tvs/certificate_store.hpp>
 
 namespace ctlsign::tvs {
@@ -18,7 +19,9 @@ struct Database {
     static Database load(const std::string& path);
 };
 
-/// A new file, whole or not at all. Throws the system's code; EEXIST when there is one at PATH.
-void store_database(const std::string& path, std::span<const DatabaseEntry> entries);
+/// A new file, whole or not at all. Throws the system's code; where there is one at PATH that is EEXIST, or,
+/// when it may be replaced, EBUSY while a log of SQLite beside it says that somebody writes into it.
+void store_database(const std::string& path, std::span<const DatabaseEntry> entries,
+                    Existing existing = Existing::Kept);
 
 }  // namespace ctlsign::tvs

@@ -22,6 +22,23 @@ def test_import_database(ctlsign, serve, tmp_path):
     assert "File exists" in ctlsign("tvs", "import-database", "old.sqlite3", "-o", "tvs.db", expect=6).err
 
 
+def test_a_database_is_made_again_and_the_server_takes_it_up(ctlsign, serve, tmp_path):
+    make_database(tmp_path / "one.sqlite3", [(TOKEN, "SAST", 1)])
+    make_database(tmp_path / "two.sqlite3", [(TOKEN, "SAST", 1), (PUBLISHER, "SAST,CCM+TFTP", 3600)])
+    ctlsign("tvs", "import-database", "one.sqlite3", "-o", "tvs.db", "--replace")
+    server = serve("--database", tmp_path / "tvs.db")
+    server.wait_for("serving 1 certificates of the database")
+    assert "2 certificates" in ctlsign("tvs", "import-database", "two.sqlite3", "-o", "tvs.db", "--replace").out
+    server.wait_for("serving 2 certificates of the database")
+    before = (tmp_path / "tvs.db").read_bytes()
+    assert "File exists" in ctlsign("tvs", "import-database", "one.sqlite3", "-o", "tvs.db", expect=6).err
+    ctlsign("tvs", "import-database", "absent", "-o", "tvs.db", "--replace", expect=6)
+    assert "is an input" in ctlsign("tvs", "import-database", "tvs.db", "-o", "tvs.db", "--replace", expect=2).err
+    (tmp_path / "tvs.db-wal").write_text("written by another program")
+    assert "tvs.db-wal" in ctlsign("tvs", "import-database", "one.sqlite3", "-o", "tvs.db", "--replace", expect=6).err
+    assert (tmp_path / "tvs.db").read_bytes() == before
+
+
 def test_import_leaves_out_what_is_wrong_and_says_so(ctlsign, tmp_path):
     path = make_database(tmp_path / "old.sqlite3", [(PUBLISHER, "SAST", 1), (TOKEN, "SAST,CHIEF", 1)])
     with contextlib.closing(sqlite3.connect(path)) as database:
