@@ -128,7 +128,7 @@ class Judge {
     Rule heed(const TvsAnswer& answer) {
         if (!answer.certificate) return Rule::TvsInvalid;
         if (std::ranges::find(answer.roles, Role::Sast) == answer.roles.end()) return Rule::TvsNotSast;
-        const CachedSigner signer{signer_of(list_), *answer.certificate, now_ + answer.ttl};
+        const CachedSigner signer{signer_of(list_), *answer.certificate, now_ + answer.ttl, answer.ttl};
         const Rule rule = by_vouched(signer, Rule::Tvs);
         if (rule == Rule::Tvs) verdict_.learned = signer;
         return rule;

@@ -20,6 +20,7 @@ struct CachedSigner {
     SignerId signer;
     sast::Certificate certificate;
     std::chrono::sys_seconds expires;
+    std::chrono::seconds ttl{86400};  ///< as TVS said
 };
 
 /// What a phone holds. Lists are shared: a cluster's phones hold few different ones.

@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <chrono>
+#include <string_view>
+
 #include <ctlsign/phone/log.hpp>
 
 namespace ctlsign::phone {
@@ -29,6 +32,18 @@ void log_server(const TvsTrace& server, std::vector<std::string>& lines) {
     lines.push_back(fmt::format("TVS Service receives {} bytes of data", server.received));
 }
 
+// "24 hours", as phones say of the default; in smaller units what is no whole number of those.
+std::string time_text(std::chrono::seconds time) {
+    const auto text = [](auto count, std::string_view unit) {
+        return fmt::format("{} {}{}", count.count(), unit, count.count() == 1 ? "" : "s");
+    };
+    if (time % std::chrono::hours{1} == std::chrono::seconds{0})
+        return text(std::chrono::duration_cast<std::chrono::hours>(time), "hour");
+    if (time % std::chrono::minutes{1} == std::chrono::seconds{0})
+        return text(std::chrono::duration_cast<std::chrono::minutes>(time), "minute");
+    return text(time, "second");
+}
+
 }  // namespace
 
 std::vector<std::string> log_lines(const Verdict& verdict, const TrustList& list, const Model& model,
@@ -40,7 +55,9 @@ std::vector<std::string> log_lines(const Verdict& verdict, const TrustList& list
         lines.push_back(fmt::format("TL file not verified: {}", describe(verdict.rule)));
         return lines;
     }
-    if (verdict.learned) lines.emplace_back("TVS added cert to TVS cache - expires in 24 hours");
+    if (verdict.learned)
+        lines.push_back(
+            fmt::format("TVS added cert to TVS cache - expires in {}", time_text(verdict.learned->ttl)));
     const bool checked = verdict.rule != Rule::FirstList && verdict.rule != Rule::AfterRollback;
     if (checked) lines.emplace_back("Hashes match... authentication successful.");
     lines.emplace_back("AUTH: early exit from parser loop; old version header?");
@@ -58,11 +75,14 @@ std::vector<std::string> log_lines(const Verdict& verdict, const TrustList& list
 std::string status_message(const Verdict& verdict, ListKind kind, const Installed& before,
                            const Installed& after) {
     if (verdict.rule == Rule::AlreadyInstalled) return {};
-    if (verdict.outcome != Outcome::Accepts)
-        return kind == ListKind::Ctl && !before.itl ? "CTL update failed" : "Trust List update failed";
+    if (verdict.outcome != Outcome::Accepts) return failed_update(kind, before);
     if (before.ctl || before.itl)
         return before.ctl && before.itl ? "Trust List updated" : summary_message(after);
     return summary_message(after);
+}
+
+std::string failed_update(ListKind kind, const Installed& before) {
+    return kind == ListKind::Ctl && !before.itl ? "CTL update failed" : "Trust List update failed";
 }
 
 std::string summary_message(const Installed& installed) {

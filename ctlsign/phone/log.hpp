@@ -24,6 +24,8 @@ std::vector<std::string> log_lines(const Verdict& verdict, const TrustList& list
 /// then, AFTER what it has now.
 std::string status_message(const Verdict& verdict, ListKind kind, const Installed& before,
                            const Installed& after);
+/// The same of a list that cannot be read, or is refused.
+std::string failed_update(ListKind kind, const Installed& before);
 /// What it says at the end of its start.
 std::string summary_message(const Installed& installed);
 /// The line for FILE that its TFTP server does not have.

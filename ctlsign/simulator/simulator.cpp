@@ -133,7 +133,8 @@ class Start : public std::enable_shared_from_this<Start> {
         } catch (const Error& error) {
             ++network_.summary.failed;
             log(fmt::format("{}: {}", file, error.what()));
-            log(kind == ListKind::Ctl ? "CTL update failed" : "Trust List update failed");
+            last_status_ = phone::failed_update(kind, device_.installed);
+            log(last_status_);
             return next(kind);
         }
         servers_.clear();

@@ -72,12 +72,18 @@ class FolderSource final : public Source {
 class TftpTransfer : public std::enable_shared_from_this<TftpTransfer> {
   public:
     TftpTransfer(asio::io_context& io, udp::endpoint server, Source::Done done)
-        : socket_(io, udp::endpoint(server.protocol(), 0)),
-          timer_(io),
-          server_(std::move(server)),
-          done_(std::move(done)) {}
+        : socket_(io), timer_(io), server_(std::move(server)), done_(std::move(done)) {}
 
     void start(const std::string& name) {
+        asio::error_code failed;  // no descriptor is left, most of all
+        socket_.open(server_.protocol(), failed);
+        if (!failed) socket_.bind(udp::endpoint(server_.protocol(), 0), failed);
+        if (failed) {
+            asio::post(socket_.get_executor(), [self = shared_from_this(), failed] {
+                self->finish({{}, failed.message()});
+            });
+            return;
+        }
         packet_ = {0, kReadRequest};
         packet_.insert(packet_.end(), name.begin(), name.end());
         constexpr std::string_view kMode("\0octet\0", 7);

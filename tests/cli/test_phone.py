@@ -4,6 +4,7 @@ import functools
 import hashlib
 import http.server
 import json
+import resource
 import shutil
 import socket
 import struct
@@ -301,13 +302,45 @@ def test_simulate_counts_configuration_that_cannot_be_fetched(ctlsign, cluster, 
     assert "SEP000000000000: SEP000000000000.cnf.xml.sgn: " in told and "1 failures" in told
 
 
+def test_simulate_a_list_that_cannot_be_read_is_a_failed_update(ctlsign, cluster, tmp_path):
+    folder = publish(tmp_path / "files", cluster["ctl"], cluster["itl"])
+    base = ["phone", "simulate", "--state", "lab", "--source", folder]
+    ctlsign(*base, "--count", 1)
+    (folder / "CTLFile.tlv").write_bytes(cluster["ctl"].read_bytes()[:100])
+    told = ctlsign(*base, expect=1).out
+    assert "SEP000000000000: Trust List update failed\n" in told and "1  Trust List update failed" in told
+    fresh = ctlsign("phone", "simulate", "--state", "other", "--source", folder, "--count", 1, expect=1).out
+    assert "SEP000000000000: CTL update failed\n" in fresh and "SEP000000000000: ITL installed\n" in fresh
+
+
+def test_simulate_says_how_long_tvs_is_believed(ctlsign, cluster, serve, tmp_path):  # noqa: F811
+    folder = publish(tmp_path / "files", cluster["ctl"], cluster["itl"])
+    base = ["phone", "simulate", "--source", folder]
+    for ttl, text in ((86400, "24 hours"), (3600, "1 hour"), (5400, "90 minutes"), (61, "61 seconds")):
+        publish(folder, cluster["ctl"], cluster["itl"])
+        ctlsign(*base, "--state", f"lab{ttl}", "--count", 1)
+        publish(folder, cluster["new-ctl"], cluster["new-itl"])
+        server = serve("--database", make_database(tmp_path / f"{ttl}.db", [(REGENERATED.with_suffix(".pem"), "SAST,CCM+TFTP", ttl)]))
+        assert f"TVS added cert to TVS cache - expires in {text}\n" in ctlsign(*base, "--state", f"lab{ttl}", "--tvs-server",
+                                                                               f"127.0.0.1:{server.port}").out
+
+
+def test_simulate_over_tftp_with_few_descriptors_fails_phone_by_phone(ctlsign, cluster, tmp_path):
+    tftp = TftpServer(publish(tmp_path / "files", cluster["ctl"], cluster["itl"]))
+    few = functools.partial(resource.setrlimit, resource.RLIMIT_NOFILE, (60, 60))
+    result = ctlsign("phone", "simulate", "--state", "lab", "--count", 200, "--source", f"tftp://127.0.0.1:{tftp.port}", expect=1,
+                     preexec_fn=few)
+    assert ".tlv: Too many open files\n" in result.out and "200 phones: " in result.out
+    assert (tmp_path / "lab/phones.csv").read_text().count("SEP") == 200
+
+
 def test_simulate_names_a_list_that_cannot_be_read(ctlsign, cluster, tmp_path):
     folder = publish(tmp_path / "files", cluster["ctl"], cluster["itl"])
     base = ["phone", "simulate", "--state", "lab", "--source", folder]
     ctlsign(*base, "--count", 1)
     for junk in ("junk", "junk.tlv~", ".junk.tlv"):
         (tmp_path / "lab/lists" / junk).write_text("junk")
-    assert ctlsign(*base).out.startswith("1 phones: 0 lists taken, 0 refused, 2 unchanged")
+    assert "1 phones: 0 lists taken, 0 refused, 2 unchanged" in ctlsign(*base).out
     (tmp_path / "lab/lists/junk.tlv").write_text("junk")
     assert "lab/lists/junk.tlv" in ctlsign(*base, expect=3).err
 
