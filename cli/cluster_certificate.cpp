@@ -9,6 +9,7 @@
 #include <cli/cluster_access.hpp>
 #include <cli/input.hpp>
 #include <cli/json.hpp>
+#include <cli/output.hpp>
 #include <cli/terminal.hpp>
 #include <cli/token_report.hpp>
 #include <ctlsign/cluster/audit.hpp>
@@ -117,6 +118,31 @@ ExitCode list(const Options& options) {
     return ExitCode::Done;
 }
 
+// What an own store has of a node, or of all; all of a trust store.
+ExitCode export_certificates(const Options& options) {
+    const cluster::Store store = get_store(options.store);
+    if (!options.node.empty() && !is_own(store))
+        throw UsageError(fmt::format("{} is of the whole cluster: leave out --node", to_text(store)));
+    const cluster::State state = cluster::Database::open_to_read(options.cluster.path).load();
+    std::optional<std::int64_t> node;
+    if (!options.node.empty()) node = get_node(state, options.node).id;
+    Json json = Json::array();
+    std::string pem, text;
+    for (const auto& stored : state.certificates) {
+        if (stored.store != store || (node && stored.node != node)) continue;
+        json.push_back(to_json(state, stored));
+        pem += stored.certificate.to_pem();
+        text += to_line(state, stored);
+    }
+    if (pem.empty())
+        throw UsageError(fmt::format("no certificate is in {}{}{}", to_text(store),
+                                     options.node.empty() ? "" : " of ", options.node));
+    open_output(options.file, pem.size(), {options.cluster.path}).store(as_bytes(pem));
+    options.format == Format::AsJson ? print_json({{"file", options.file}, {"certificates", std::move(json)}})
+                                     : print(fmt::format("{}:\n{}", options.file, text));
+    return ExitCode::Done;
+}
+
 // The one in STORE that SERIAL (hexadecimal) or a common name tells.
 const cluster::StoredCertificate& find(const cluster::State& state, cluster::Store store,
                                        const std::string& text) {
@@ -191,6 +217,17 @@ void add_cluster_certificate(Command parent, Action& action) {
     listing.add_option("--store", options->store, "This one alone").type_name("STORE");
     add_json_flag(listing, options->format);
     listing.callback([&action, options] { action = [options] { return list(*options); }; });
+
+    Command exporting =
+        add_command(certificate, "export", "Write certificates of a store to a file (PEM), never a key",
+                    "ctlsign cluster certificate export --store TVS --node cucm-pub -o tvs.crt");
+    add_cluster_option(exporting, options->cluster);
+    exporting.add_option("--store", options->store, "Where they are").type_name("STORE").required();
+    exporting.add_option("--node", options->node, "Whose own certificate (default: every node's)")
+        .type_name("NAME");
+    exporting.add_option("-o,--output", options->file, "The new file").type_name("FILE").required();
+    add_json_flag(exporting, options->format);
+    exporting.callback([&action, options] { action = [options] { return export_certificates(*options); }; });
 
     Command deleting =
         add_command(certificate, "delete", "Take a certificate out of a trust store",

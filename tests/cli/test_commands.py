@@ -19,7 +19,7 @@ TREE = {
                 "release", "rollback-parameter", "adopt", "restarted", "status", "expiry", "recover", "check", "export", "consolidate", "import",
                 "backup", "restore", "history", "audit"],
     "cluster node": ["add", "remove", "list"],
-    "cluster certificate": ["import", "list", "delete", "regenerate"],
+    "cluster certificate": ["import", "list", "export", "delete", "regenerate"],
     "cluster token": ["add", "remove", "list"],
     "virtual": ["create", "list", "plug", "unplug", "fault", "env", "learn"],
 }

@@ -29,6 +29,31 @@ def mixed(cluster):
     return cluster
 
 
+def test_certificates_are_exported(cluster):
+    """With the key that regenerate has made, what TVS of the cluster itself is run with."""
+    regenerate(cluster, "TVS", "--node", PUBLISHER, "--subject", f"CN={PUBLISHER}")
+    told = json.loads(cluster("certificate", "export", "--store", "TVS", "--node", PUBLISHER, "-o", "tvs.crt", "--json").out)
+    assert told["file"] == "tvs.crt" and [each["node"] for each in told["certificates"]] == [PUBLISHER]
+    key = told["certificates"][0]["key"]
+
+    def public_key(*arguments):
+        return subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=cluster.folder).stdout
+
+    assert public_key("x509", "-in", "tvs.crt", "-noout", "-pubkey") == public_key("pkey", "-in", key, "-pubout")
+    assert "PRIVATE" not in (cluster.folder / "tvs.crt").read_text()
+    assert len(cluster("certificate", "export", "--store", "CallManager", "-o", "all.pem").out.splitlines()) == 3
+    assert (cluster.folder / "all.pem").read_text().count("BEGIN CERTIFICATE") == 2
+    cluster("certificate", "import", KRAKOW / "tokens" / f"{FIRST}.pem", "--store", "Phone-SAST-trust")
+    assert FIRST in cluster("certificate", "export", "--store", "Phone-SAST-trust", "-o", "trust.pem").out
+    before = (cluster.folder / "tvs.crt").read_bytes()
+    export = ("certificate", "export", "-o", "tvs.crt", "--store")
+    assert "no certificate is in TVS of cucm-1051-a-sub1" in cluster(*export, "TVS", "--node", SUBSCRIBER, expect=2).err
+    assert "leave out --node" in cluster(*export, "Phone-SAST-trust", "--node", PUBLISHER, expect=2).err
+    assert "is an input" in cluster("certificate", "export", "--store", "TVS", "-o", "cluster.db", expect=2).err
+    cluster(*export, "nowhere", expect=2)
+    assert (cluster.folder / "tvs.crt").read_bytes() == before
+
+
 def test_capf(mixed):
     old = stored(mixed, "CAPF")[0]
     result = regenerate(mixed, "CAPF")
