@@ -20,10 +20,27 @@ std::uint32_t intern(std::vector<Value>& met, const Value& value) {
     return static_cast<std::uint32_t>(at - met.begin());
 }
 
-// A rule that no ITL would change.
-bool holds_whatever_the_itl(Rule rule) noexcept {
-    return rule == Rule::AlreadyInstalled || rule == Rule::InstalledCtl || rule == Rule::SignatureRefused ||
-           rule == Rule::DigestUnknown;
+// What is not known of a phone: which list it is that it has, or whether it has one.
+struct Unknown {
+    bool ctl = false, itl = false;
+};
+
+// Whether a phone that is judged as if it had none of those lists is judged so whatever they are.
+bool holds_whatever_they_are(Rule rule, ListKind kind, Unknown unknown) noexcept {
+    switch (rule) {
+        case Rule::DigestUnknown:
+            return true;
+        case Rule::AlreadyInstalled:
+            return kind == ListKind::Ctl ? !unknown.ctl : !unknown.itl;
+        case Rule::AfterRollback:
+            return !unknown.itl;
+        case Rule::InstalledCtl:
+            return !unknown.ctl;
+        case Rule::SignatureRefused:  // by the CTL; an emptied ITL would have another ITL taken all the same
+            return !unknown.ctl && (kind == ListKind::Ctl || !unknown.itl);
+        default:
+            return !unknown.ctl && !unknown.itl;
+    }
 }
 
 class Sorter {
@@ -72,13 +89,13 @@ class Sorter {
     Verdict decide_for(const Traits& traits, const Model& model, const std::vector<TvsServer>& tvs) const {
         const KnownLists::Entry* ctl = known_.find(traits.ctl);
         const KnownLists::Entry* itl = known_.find(traits.itl);
-        Verdict unknown;
-        unknown.rule = Rule::ListsUnknown;
-        if (ctl == nullptr && !traits.ctl.empty()) return unknown;
+        const Unknown unknown{ctl == nullptr && !traits.ctl.empty(), itl == nullptr && !traits.itl.empty()};
         const Device device{model, {ctl ? ctl->list : nullptr, itl ? itl->list : nullptr, {}}};
         Verdict verdict = decide(list_, kind_, device, tvs, now_);
-        const bool itl_unknown = itl == nullptr && !traits.itl.empty();
-        return itl_unknown && !holds_whatever_the_itl(verdict.rule) ? unknown : verdict;
+        if (holds_whatever_they_are(verdict.rule, kind_, unknown)) return verdict;
+        Verdict nobody_knows;
+        nobody_knows.rule = Rule::ListsUnknown;
+        return nobody_knows;
     }
 
     const TrustList& list_;

@@ -148,9 +148,10 @@ struct Office {
         known.add(old_ctl(), "CTLFile.tlv");
         known.add(old_itl(), "ITLFile.tlv");
     }
-    Preflight ask(const Inventory& inventory, Signer signer) const {
+    Preflight ask(const Inventory& inventory, Signer signer, Digest digest = Digest::Sha1,
+                  ListKind kind = ListKind::Ctl) const {
         return preflight(
-            inventory, *new_list(signer), ListKind::Ctl, known, ModelTable::shipped(),
+            inventory, *new_list(signer, digest), kind, known, ModelTable::shipped(),
             [this](const Traits& traits) {
                 return traits.pool == "far" ? std::vector<TvsServer>() : servers;
             },
@@ -216,6 +217,63 @@ TEST(Preflight, AnUnknownItlMattersOnlyWhereItCouldDecide) {
     EXPECT_THAT(office.ask(inventory, Signer::InCtl).by_rule(),
                 ElementsAre(Pair(Rule::InstalledCtl, 2), Pair(Rule::ListsUnknown, 1)));
     EXPECT_THAT(office.ask(inventory, Signer::InItl).by_rule(), ElementsAre(Pair(Rule::ListsUnknown, 3)));
+}
+
+TEST(Preflight, WhatNoListWouldChangeIsTold) {
+    Office office;
+    office.known.add(old_itl(ItlState::Rollback), "rollback.tlv");
+    const auto rule_of = [&](const std::string& row, Signer signer, Digest digest, ListKind kind) {
+        return office.ask(decode_text("device,model,ctl,itl\nSEP1," + row + "\n"), signer, digest, kind)
+            .by_rule()
+            .begin()
+            ->first;
+    };
+    const std::string ctl = sha1_of(*old_ctl()), itl = sha1_of(*old_itl()),
+                      emptied = sha1_of(*old_itl(ItlState::Rollback));
+    // It cannot compute the digest, whatever it has.
+    for (const std::string& lists : {kMd5 + ",", kMd5 + "," + itl, std::string("?,?"), ctl + "," + kMd5})
+        EXPECT_EQ(rule_of("7960," + lists, Signer::InCtl, Digest::Sha512, ListKind::Ctl), Rule::DigestUnknown)
+            << lists;
+    EXPECT_EQ(rule_of("7960," + kMd5 + ",", Signer::InCtl, Digest::Sha1, ListKind::Ctl), Rule::ListsUnknown);
+    // Behind an emptied ITL it takes any ITL.
+    EXPECT_EQ(rule_of("8861," + kMd5 + "," + emptied, Signer::Unknown, Digest::Sha1, ListKind::Itl),
+              Rule::AfterRollback);
+    EXPECT_EQ(rule_of("8861," + kMd5 + "," + emptied, Signer::Unknown, Digest::Sha1, ListKind::Ctl),
+              Rule::ListsUnknown);
+    EXPECT_EQ(rule_of("8861," + kMd5 + "," + itl, Signer::Unknown, Digest::Sha1, ListKind::Itl),
+              Rule::ListsUnknown);
+    // An ITL that it has already, whatever its CTL is.
+    const auto same = [&](const std::string& lists) {
+        return preflight(
+                   decode_text("device,model,ctl,itl\nSEP1,8861," + lists + "\n"), *old_itl(), ListKind::Itl,
+                   office.known, ModelTable::shipped(),
+                   [](const Traits&) { return std::vector<TvsServer>(); }, kNow)
+            .by_rule()
+            .begin()
+            ->first;
+    };
+    EXPECT_EQ(same(kMd5 + "," + itl), Rule::AlreadyInstalled);
+    EXPECT_EQ(same(kMd5 + "," + kMd5), Rule::ListsUnknown);
+}
+
+TEST(Preflight, ABadSignatureIsRefusedUnlessTheItlMayBeEmptied) {
+    Office office;
+    const auto good = new_list(Signer::InCtl);
+    Bytes octets(good->octets().begin(), good->octets().end());
+    octets[good->signature_position() + 3] ^= 1U;
+    const TrustList bad = decode_list(std::move(octets));
+    const Inventory inventory =
+        decode_text("device,model,ctl,itl\nSEP1,8861," + sha1_of(*old_ctl()) + "," + kMd5 + "\n");
+    const auto judged = [&](ListKind kind) {
+        return preflight(
+                   inventory, bad, kind, office.known, ModelTable::shipped(),
+                   [](const Traits&) { return std::vector<TvsServer>(); }, kNow)
+            .by_rule()
+            .begin()
+            ->first;
+    };
+    EXPECT_EQ(judged(ListKind::Ctl), Rule::SignatureRefused);
+    EXPECT_EQ(judged(ListKind::Itl), Rule::ListsUnknown);
 }
 
 }  // namespace
