@@ -37,8 +37,7 @@ ExitCode run(const Options& options) {
                   {"model-known", device.model.listed},
                   {"newer-header", verdict.newer_header},
                   {"remedies", Json::array()}};
-        for (const phone::Remedy remedy : phone::remedies(verdict.rule))
-            json["remedies"].push_back(phone::to_text(remedy));
+        for (const phone::Way& way : verdict.ways) json["remedies"].push_back(phone::to_text(way));
         print_json(json);
     } else {
         print(coloured(phone::to_text(verdict), accepts ? Tone::Good : Tone::Bad) + '\n');

@@ -116,11 +116,11 @@ class Page {
     }
 
     void steps() {
-        const auto remedies = facts_.result.remedies();
-        if (remedies.empty()) return;
+        const auto ways = facts_.result.ways();
+        if (ways.empty()) return;
         add("<h2>What would change it</h2>\n<ul>\n");
-        for (const auto& [remedy, phones] : remedies)
-            add("<li>{}: {}</li>\n", escape(phone::describe(remedy)), count_phones(phones));
+        for (const auto& [way, phones] : ways)
+            add("<li>{}: {}</li>\n", escape(phone::describe(way)), count_phones(phones));
         add("</ul>\n");
     }
 

@@ -49,9 +49,14 @@ Json preflight_json(const phone::Inventory& inventory, const phone::Preflight& r
         }
         json["rules"].push_back(std::move(entry));
     }
-    for (const auto& [remedy, count] : result.remedies())
-        json["remedies"].push_back(
-            {{"remedy", phone::to_text(remedy)}, {"text", phone::describe(remedy)}, {"phones", count}});
+    for (const auto& [way, count] : result.ways()) {
+        Json steps = Json::array();
+        for (const phone::Remedy step : way) steps.push_back(phone::to_text(step));
+        json["remedies"].push_back({{"remedy", phone::to_text(way)},
+                                    {"steps", std::move(steps)},
+                                    {"text", phone::describe(way)},
+                                    {"phones", count}});
+    }
     return json;
 }
 
@@ -78,10 +83,9 @@ std::string preflight_text(const phone::Inventory& inventory, const phone::Prefl
             fmt::format_to(out, "             and {} more (--json and --html have them)\n",
                            count - kNamesInText);
     }
-    const auto remedies = result.remedies();
-    if (!remedies.empty()) text += "what would change it:\n";
-    for (const auto& [remedy, count] : remedies)
-        fmt::format_to(out, "{:>9}  {}\n", count, phone::describe(remedy));
+    const auto ways = result.ways();
+    if (!ways.empty()) text += "what would change it:\n";
+    for (const auto& [way, count] : ways) fmt::format_to(out, "{:>9}  {}\n", count, phone::describe(way));
     if (result.unlisted_models > 0)
         fmt::format_to(out, "models not known, judged by the look of the name: of {} phones\n",
                        result.unlisted_models);

@@ -18,6 +18,9 @@ struct TvsAnswer {
     std::optional<sast::Certificate> certificate{};  ///< nothing: it says invalid
     std::vector<Role> roles{};
     std::chrono::seconds ttl{86400};
+    /// Its database holds the signer as a SAST. A token it misses there all the same: the serial number that
+    /// phones ask for is reversed, and the CTL of the server is where it is found.
+    bool holds_signer = false;
 };
 
 /// One TVS server of a phone's configuration: how it is met, and what it says.
@@ -34,15 +37,16 @@ enum class Outcome { Accepts, Refuses, NotKnown };
 
 /// The rule that decided; docs/phones.md counts them as step() does.
 enum class Rule {
-    AlreadyInstalled,     ///< the same octets
-    FirstList,            ///< nothing is installed: taken on faith
-    InstalledCtl,         ///< a SAST of the CTL signed it
-    InstalledItl,         ///< a SAST of the ITL signed it
-    CachedSigner,         ///< TVS vouched for the signer less than a day ago
-    Tvs,                  ///< TVS vouches for the signer
-    AfterRollback,        ///< the installed ITL is emptied for a rollback: any ITL is taken
-    DigestUnknown,        ///< the model knows SHA-1 only
-    SignatureRefused,     ///< the signer is known, the signature is not good: see Verdict::signature
+    AlreadyInstalled,  ///< the same octets
+    FirstList,         ///< nothing is installed: taken on faith
+    InstalledCtl,      ///< a SAST of the CTL signed it
+    InstalledItl,      ///< a SAST of the ITL signed it
+    CachedSigner,      ///< TVS vouched for the signer less than a day ago
+    Tvs,               ///< TVS vouches for the signer
+    AfterRollback,     ///< the installed ITL is emptied for a rollback: any ITL is taken
+    DigestUnknown,     ///< the model knows SHA-1 only
+    SignatureRefused,  ///< the signer is known, the signature is not good: see Verdict::signature
+    HashOnly,          ///< the lists have a hash of the signer, no key, and the phone can ask nobody for it
     NoSecurityByDefault,  ///< the signer is not known, and the model asks nobody
     NoItl,                ///< no ITL, so no TVS server can be trusted
     EmptiedByRollback,    ///< the ITL was emptied for a rollback: no TVS certificate is left
@@ -61,16 +65,22 @@ enum class Rule {
 /// What would turn a refusal into an acceptance.
 enum class Remedy {
     SignWithInstalledSast,  ///< another signer, one that the installed lists hold
+    SignWithSastInFull,     ///< the same, where they hold hashes of some
     SignWithSha1,
     PutSignerIntoPhoneSastTrust,
-    RestoreTvs,        ///< start a TVS server that these phones are configured for
-    AllowTls10,        ///< let TVS speak TLS 1.0 for as long as it takes
-    RestoreItl,        ///< give the phones an ITL with the TVS certificates first
-    ListTvs,           ///< say which TVS servers these phones are configured for
-    ListModel,         ///< say in a row of models whether the model asks TVS
-    FindLists,         ///< find the lists with these checksums, or whether any are installed
-    DeleteListByHand,  ///< on each phone
+    PutSignerIntoTvsCtl,  ///< a token that is in Phone-SAST-trust is found in the CTL of the TVS server
+    RestoreTvs,           ///< start a TVS server that these phones are configured for
+    AllowTls10,           ///< let TVS speak TLS 1.0 for as long as it takes
+    RestoreItl,           ///< give the phones an ITL with the TVS certificates first
+    ListTvs,              ///< say which TVS servers these phones are configured for
+    ListModel,            ///< say in a row of models whether the model asks TVS
+    FindLists,            ///< find the lists with these checksums, or whether any are installed
+    PublishCtlFirst,      ///< of an ITL: a CTL that knows its signer
+    DeleteListByHand,     ///< on each phone
 };
+
+/// Steps that are needed together.
+using Way = std::vector<Remedy>;
 
 /// What a phone does with a list, and why.
 struct Verdict {
@@ -81,6 +91,9 @@ struct Verdict {
     std::optional<std::size_t> server{};    ///< that decided, counted from 0
     std::optional<CachedSigner> learned{};  ///< what the phone keeps for a day
     bool newer_header = false;              ///< taken, with a line in the phone's log
+    /// Each would turn it into an acceptance, best first; none unless the phone refuses or its answer is not
+    /// known. Where no more than a step can be known, a way ends with that.
+    std::vector<Way> ways{};
 };
 
 /// Whether a phone takes LIST, which it has fetched as KIND. TVS holds its servers in order: the first that
@@ -90,7 +103,7 @@ Verdict decide(const TrustList& list, ListKind kind, const Device& device,
                std::optional<std::span<const TvsServer>> tvs, std::chrono::sys_seconds now);
 
 Outcome outcome_of(Rule rule) noexcept;  ///< every rule leads to one
-/// Best first; empty unless the phone refuses or its answer is not known.
+/// What may help by the rule alone, best first; Verdict::ways says what does.
 std::span<const Remedy> remedies(Rule rule) noexcept;
 /// Of the rules in docs/phones.md, 1 to 8; 4 for a refusal that no other names. 0 where none is needed.
 unsigned step(Rule rule) noexcept;
@@ -100,6 +113,8 @@ std::string_view to_text(Rule rule) noexcept;        ///< "no-security-by-defaul
 std::string_view to_text(Remedy remedy) noexcept;    ///< "delete-list-by-hand"
 std::string_view describe(Rule rule) noexcept;       ///< a clause, for people
 std::string_view describe(Remedy remedy) noexcept;   ///< what to do, for people
+std::string to_text(const Way& way);                 ///< "allow-tls10+put-signer-into-phone-sast-trust"
+std::string describe(const Way& way);                ///< all its steps, for people
 /// One line: what the phone does, by which rule, and what would change it.
 std::string to_text(const Verdict& verdict);
 

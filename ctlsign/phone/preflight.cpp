@@ -77,7 +77,7 @@ class Sorter {
                 return std::ranges::equal(met, servers, [](const TvsServer& a, const TvsServer& b) {
                     return a.state == b.state && a.speaks_tls10 == b.speaks_tls10 &&
                            a.certificate == b.certificate && a.answer.certificate == b.answer.certificate &&
-                           a.answer.roles == b.answer.roles;
+                           a.answer.roles == b.answer.roles && a.answer.holds_signer == b.answer.holds_signer;
                 });
             });
             at->second = static_cast<std::uint32_t>(same - tvs_.begin());
@@ -95,6 +95,7 @@ class Sorter {
         if (holds_whatever_they_are(verdict.rule, kind_, unknown)) return verdict;
         Verdict nobody_knows;
         nobody_knows.rule = Rule::ListsUnknown;
+        nobody_knows.ways = {{Remedy::FindLists}};
         return nobody_knows;
     }
 
@@ -144,10 +145,11 @@ std::map<Rule, std::size_t> Preflight::by_rule() const {
     return counts;
 }
 
-std::map<Remedy, std::size_t> Preflight::remedies() const {
-    std::map<Remedy, std::size_t> counts;
-    for (const auto& [rule, phones] : by_rule()) {
-        for (const Remedy remedy : phone::remedies(rule)) counts[remedy] += phones;
+std::map<Way, std::size_t> Preflight::ways() const {
+    std::map<Way, std::size_t> counts;
+    for (const Group& group : groups) {
+        if (group.count == 0) continue;
+        for (const Way& way : group.verdict.ways) counts[way] += group.count;
     }
     return counts;
 }

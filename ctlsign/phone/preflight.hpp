@@ -25,8 +25,8 @@ struct Preflight {
     std::size_t count(Outcome outcome) const noexcept;
     std::map<Rule, std::size_t> by_rule() const;  ///< phones
     std::size_t unlisted_models = 0;              ///< phones whose model was guessed, or is not known
-    /// Steps that would turn refusals into acceptance, with the number of phones that each would help.
-    std::map<Remedy, std::size_t> remedies() const;
+    /// Ways that would turn refusals into acceptance, with the number of phones that each would help.
+    std::map<Way, std::size_t> ways() const;
     const Group& group(const Inventory::Phone& phone) const { return groups[group_of[phone.traits]]; }
 };
 

@@ -35,6 +35,9 @@ constexpr std::array kRules{
         Remedy::SignWithSha1),
     row(Rule::SignatureRefused, 2, "signature-refused", "the signer is known, and the signature is not good",
         Remedy::SignWithInstalledSast, Remedy::DeleteListByHand),
+    row(Rule::HashOnly, 6, "hash-only",
+        "its lists hold a hash of the signer, which gives no key, and it cannot ask TVS for the certificate",
+        Remedy::SignWithSastInFull, Remedy::RestoreItl, Remedy::DeleteListByHand),
     row(Rule::NoSecurityByDefault, 5, "no-security-by-default",
         "its lists do not know the signer, and the model does not ask TVS", Remedy::SignWithInstalledSast,
         Remedy::DeleteListByHand),
@@ -45,13 +48,13 @@ constexpr std::array kRules{
         "its lists do not know the signer, and its ITL was emptied for a rollback: no TVS certificate is "
         "left",
         Remedy::SignWithInstalledSast, Remedy::RestoreItl, Remedy::DeleteListByHand),
-    row(Rule::TvsDown, 4, "tvs-down", "its lists do not know the signer, and no TVS server answers",
+    row(Rule::TvsDown, 4, "tvs-down", "its lists give no key of the signer, and no TVS server answers",
         Remedy::RestoreTvs, Remedy::SignWithInstalledSast, Remedy::DeleteListByHand),
     row(Rule::TvsTlsTooNew, 4, "tvs-tls-too-new",
-        "its lists do not know the signer, and TVS does not speak its TLS 1.0", Remedy::AllowTls10,
+        "its lists give no key of the signer, and TVS does not speak its TLS 1.0", Remedy::AllowTls10,
         Remedy::SignWithInstalledSast, Remedy::DeleteListByHand),
     row(Rule::TvsNotTrusted, 3, "tvs-not-trusted",
-        "its lists do not know the signer, and its ITL does not hold the certificate of TVS",
+        "its lists give no key of the signer, and its ITL does not hold the certificate of TVS",
         Remedy::SignWithInstalledSast, Remedy::RestoreItl, Remedy::DeleteListByHand),
     row(Rule::TvsInvalid, 4, "tvs-invalid", "TVS says that the signer is not valid",
         Remedy::PutSignerIntoPhoneSastTrust, Remedy::SignWithInstalledSast, Remedy::DeleteListByHand),
@@ -136,10 +139,14 @@ std::string_view to_text(Remedy remedy) noexcept {
     switch (remedy) {
         case Remedy::SignWithInstalledSast:
             return "sign-with-installed-sast";
+        case Remedy::SignWithSastInFull:
+            return "sign-with-sast-in-full";
         case Remedy::SignWithSha1:
             return "sign-with-sha1";
         case Remedy::PutSignerIntoPhoneSastTrust:
             return "put-signer-into-phone-sast-trust";
+        case Remedy::PutSignerIntoTvsCtl:
+            return "put-signer-into-tvs-ctl";
         case Remedy::RestoreTvs:
             return "restore-tvs";
         case Remedy::AllowTls10:
@@ -152,6 +159,8 @@ std::string_view to_text(Remedy remedy) noexcept {
             return "list-model";
         case Remedy::FindLists:
             return "find-lists";
+        case Remedy::PublishCtlFirst:
+            return "publish-ctl-first";
         case Remedy::DeleteListByHand:
             return "delete-list-by-hand";
     }
@@ -162,10 +171,16 @@ std::string_view describe(Remedy remedy) noexcept {
     switch (remedy) {
         case Remedy::SignWithInstalledSast:
             return "sign with a token or key that the installed lists hold as a SAST";
+        case Remedy::SignWithSastInFull:
+            return "sign with a token or key whose certificate, and not its hash alone, the installed lists "
+                   "hold as a SAST";
         case Remedy::SignWithSha1:
             return "sign with SHA-1";
         case Remedy::PutSignerIntoPhoneSastTrust:
             return "put the signer's certificate into Phone-SAST-trust";
+        case Remedy::PutSignerIntoTvsCtl:
+            return "give the CTL that the TVS servers have a record of the signer, too (it is in "
+                   "Phone-SAST-trust; a token is found in the CTL alone)";
         case Remedy::RestoreTvs:
             return "start a TVS server that these phones are configured for";
         case Remedy::AllowTls10:
@@ -179,10 +194,30 @@ std::string_view describe(Remedy remedy) noexcept {
                    "models";
         case Remedy::FindLists:
             return "find the lists with these checksums, on an earlier backup or on one of these phones";
+        case Remedy::PublishCtlFirst:
+            return "publish a CTL first that these phones take, and that holds the ITL's signer as a SAST";
         case Remedy::DeleteListByHand:
             return "delete the trust list on each of these phones by hand";
     }
     return "unknown";
+}
+
+std::string to_text(const Way& way) {
+    std::string text;
+    for (const Remedy remedy : way) {
+        if (!text.empty()) text += '+';
+        text += to_text(remedy);
+    }
+    return text;
+}
+
+std::string describe(const Way& way) {
+    std::string text;
+    for (const Remedy remedy : way) {
+        if (!text.empty()) text += ", and ";
+        text += describe(remedy);
+    }
+    return text;
 }
 
 std::string to_text(const Verdict& verdict) {
@@ -191,9 +226,9 @@ std::string to_text(const Verdict& verdict) {
     if (verdict.rule == Rule::SignatureRefused && verdict.signature)
         text += fmt::format(": {}", ctlsign::to_text(verdict.signature->rule));
     std::string_view before = "; to change it: ";
-    for (const Remedy remedy : remedies(verdict.rule)) {
+    for (const Way& way : verdict.ways) {
         text += before;
-        text += describe(remedy);
+        text += describe(way);
         before = ", or ";
     }
     return text;

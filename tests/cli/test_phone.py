@@ -149,6 +149,21 @@ def test_a_7960_asks_nobody_however_it_is_spelt(ctlsign, cluster):
         assert json.loads(ctlsign(*arguments, "--model", model, expect=1).out)["rule"] == "model-unknown"
 
 
+def test_steps_that_are_needed_together_are_told_together(ctlsign, cluster, tmp_path):
+    make_database(tmp_path / "empty.db", [])
+    (tmp_path / "empty.toml").write_text(cluster["tvs"].read_text().replace("tvs.db", "empty.db"))
+    lists = ["--ctl", cluster["ctl"], "--itl", cluster["itl"], "--model", "7962"]
+    told = ctlsign("phone", "decide", cluster["new-ctl"], *lists, "--tvs", "empty.toml", expect=1).out
+    assert ("to change it: let TVS speak TLS 1.0 until these phones have the list, and put the signer's certificate into Phone-SAST-trust, "
+            "or sign with") in told
+    (tmp_path / "phones.csv").write_text(f"device,model,ctl,itl\nSEP1,7962,{sums(cluster['ctl'])[0]},{sums(cluster['itl'])[0]}\n")
+    report = json.loads(ctlsign("phone", "preflight", cluster["new-ctl"], *known(cluster), "--tvs", "empty.toml", "--json", expect=1).out)
+    both = next(one for one in report["remedies"] if one["remedy"] == "allow-tls10+put-signer-into-phone-sast-trust")
+    assert both["steps"] == ["allow-tls10", "put-signer-into-phone-sast-trust"] and both["phones"] == 1
+    one = json.loads(ctlsign("phone", "decide", cluster["new-ctl"], *lists, "--tvs", cluster["tvs"], "--json", expect=1).out)
+    assert one["rule"] == "tvs-tls-too-new" and one["remedies"][0] == "allow-tls10"
+
+
 def test_preflight_knows_the_new_list_itself(ctlsign, cluster, tmp_path):
     (tmp_path / "phones.csv").write_text(f"device,model,ctl,itl\nSEP1,8861,{sums(cluster['new-ctl'])[0]},\n")
     assert json.loads(ctlsign("phone", "preflight", cluster["new-ctl"], "--json").out)["rules"][0]["rule"] == "already-installed"

@@ -33,6 +33,7 @@ const std::map<char, Rule> kRules{
     {'n', Rule::NoItl},
     {'s', Rule::NoSecurityByDefault},
     {'e', Rule::EmptiedByRollback},
+    {'h', Rule::HashOnly},
 };
 const std::string kAccepting = "1CIT";
 
@@ -55,8 +56,8 @@ constexpr Row kTable[] = {
     {Holds::Ctl,     Signer::InCtl,          Asks::Nobody, "CCCC", "CCCC"},
     {Holds::Ctl,     Signer::InItl,          Asks::Tvs,    "nnnn", "nnnn"},
     {Holds::Ctl,     Signer::InItl,          Asks::Nobody, "ssss", "ssss"},
-    {Holds::Ctl,     Signer::HashOnly,       Asks::Tvs,    "nnnn", "nnnn"},
-    {Holds::Ctl,     Signer::HashOnly,       Asks::Nobody, "ssss", "ssss"},
+    {Holds::Ctl,     Signer::HashOnly,       Asks::Tvs,    "hhhh", "hhhh"},
+    {Holds::Ctl,     Signer::HashOnly,       Asks::Nobody, "hhhh", "hhhh"},
     {Holds::Ctl,     Signer::InTvsDatabase,  Asks::Tvs,    "nnnn", "nnnn"},
     {Holds::Ctl,     Signer::InTvsDatabase,  Asks::Nobody, "ssss", "ssss"},
     {Holds::Ctl,     Signer::InCtlCacheOnly, Asks::Tvs,    "nnnn", "nnnn"},
@@ -68,8 +69,8 @@ constexpr Row kTable[] = {
     {Holds::Itl,     Signer::InCtl,          Asks::Nobody, "ssss", "ssss"},
     {Holds::Itl,     Signer::InItl,          Asks::Tvs,    "IIII", "IIII"},
     {Holds::Itl,     Signer::InItl,          Asks::Nobody, "IIII", "IIII"},
-    {Holds::Itl,     Signer::HashOnly,       Asks::Tvs,    "Tdfx", "eeee"},
-    {Holds::Itl,     Signer::HashOnly,       Asks::Nobody, "ssss", "ssss"},
+    {Holds::Itl,     Signer::HashOnly,       Asks::Tvs,    "Tdfx", "hhhh"},
+    {Holds::Itl,     Signer::HashOnly,       Asks::Nobody, "hhhh", "hhhh"},
     {Holds::Itl,     Signer::InTvsDatabase,  Asks::Tvs,    "Tdfx", "eeee"},
     {Holds::Itl,     Signer::InTvsDatabase,  Asks::Nobody, "ssss", "ssss"},
     {Holds::Itl,     Signer::InCtlCacheOnly, Asks::Tvs,    "xdfx", "eeee"},
@@ -81,8 +82,8 @@ constexpr Row kTable[] = {
     {Holds::Both,    Signer::InCtl,          Asks::Nobody, "CCCC", "CCCC"},
     {Holds::Both,    Signer::InItl,          Asks::Tvs,    "IIII", "IIII"},
     {Holds::Both,    Signer::InItl,          Asks::Nobody, "IIII", "IIII"},
-    {Holds::Both,    Signer::HashOnly,       Asks::Tvs,    "Tdfx", "eeee"},
-    {Holds::Both,    Signer::HashOnly,       Asks::Nobody, "ssss", "ssss"},
+    {Holds::Both,    Signer::HashOnly,       Asks::Tvs,    "Tdfx", "hhhh"},
+    {Holds::Both,    Signer::HashOnly,       Asks::Nobody, "hhhh", "hhhh"},
     {Holds::Both,    Signer::InTvsDatabase,  Asks::Tvs,    "Tdfx", "eeee"},
     {Holds::Both,    Signer::InTvsDatabase,  Asks::Nobody, "ssss", "ssss"},
     {Holds::Both,    Signer::InCtlCacheOnly, Asks::Tvs,    "xdfx", "eeee"},
@@ -148,6 +149,7 @@ TEST_P(DecisionTable, VerdictAndRule) {
     EXPECT_EQ(verdict.outcome, accepts ? Outcome::Accepts : Outcome::Refuses);
     EXPECT_EQ(verdict.learned.has_value(), cell.expected == 'T');
     EXPECT_EQ(remedies(verdict.rule).empty(), accepts);
+    EXPECT_EQ(verdict.ways.empty(), accepts);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, DecisionTable, ::testing::ValuesIn(cells()),

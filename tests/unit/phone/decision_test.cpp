@@ -96,6 +96,116 @@ TEST(Decision, WithoutTheRoleOfASastTvsDoesNotVouch) {
     EXPECT_EQ(remedies(Rule::TvsNotSast).front(), Remedy::PutSignerIntoPhoneSastTrust);
 }
 
+// --- what would change it
+// -------------------------------------------------------------------------------------
+
+TEST(Ways, OfAnOldDigestSayWhatIsNeededBesides) {
+    Device device = holding_both();
+    device.model.sha1_only = true;
+    const auto ways = [&](Signer signer) {
+        const Verdict verdict = decide(*new_list(signer, Digest::Sha512), ListKind::Ctl, device,
+                                       std::vector{tvs_server(signer)}, kNow);
+        EXPECT_EQ(verdict.rule, Rule::DigestUnknown);
+        return verdict.ways;
+    };
+    EXPECT_THAT(ways(Signer::InCtl), ElementsAre(Way{Remedy::SignWithSha1}));
+    EXPECT_THAT(ways(Signer::InTvsDatabase), ElementsAre(Way{Remedy::SignWithSha1}));
+    EXPECT_THAT(ways(Signer::Unknown),
+                ElementsAre(Way{Remedy::SignWithSha1, Remedy::PutSignerIntoPhoneSastTrust},
+                            Way{Remedy::SignWithSha1, Remedy::SignWithInstalledSast},
+                            Way{Remedy::SignWithSha1, Remedy::DeleteListByHand}));
+    device.model.tls10_only = true;
+    EXPECT_EQ(ways(Signer::Unknown).front(),
+              (Way{Remedy::SignWithSha1, Remedy::AllowTls10, Remedy::PutSignerIntoPhoneSastTrust}));
+    device.model.security_by_default = false;
+    EXPECT_THAT(ways(Signer::InTvsDatabase),
+                ElementsAre(Way{Remedy::SignWithSha1, Remedy::SignWithInstalledSast},
+                            Way{Remedy::SignWithSha1, Remedy::DeleteListByHand}));
+    EXPECT_THAT(to_text(decide(*new_list(Signer::InTvsDatabase, Digest::Sha512), ListKind::Ctl, device,
+                               std::nullopt, kNow)),
+                HasSubstr("; to change it: sign with SHA-1, and sign with a token or key that the installed "
+                          "lists hold as a SAST, or sign with SHA-1, and delete"));
+}
+
+TEST(Ways, OfAnOldTlsSayWhatIsNeededBesides) {
+    Device device = holding_both();
+    device.model.tls10_only = true;
+    const auto ways = [&](Signer signer) {
+        return decide(*new_list(signer), ListKind::Ctl, device, std::vector{tvs_server(signer)}, kNow).ways;
+    };
+    EXPECT_THAT(ways(Signer::InTvsDatabase),
+                ElementsAre(Way{Remedy::AllowTls10}, Way{Remedy::SignWithInstalledSast},
+                            Way{Remedy::DeleteListByHand}));
+    EXPECT_THAT(ways(Signer::Unknown),
+                ElementsAre(Way{Remedy::AllowTls10, Remedy::PutSignerIntoPhoneSastTrust},
+                            Way{Remedy::SignWithInstalledSast}, Way{Remedy::DeleteListByHand}));
+    TvsServer foreign = tvs_server(Signer::InTvsDatabase);
+    foreign.certificate = stranger().certificate;
+    const Verdict verdict =
+        decide(*new_list(Signer::InTvsDatabase), ListKind::Ctl, device, std::vector{foreign}, kNow);
+    EXPECT_EQ(verdict.rule, Rule::TvsTlsTooNew);
+    EXPECT_EQ(verdict.ways.front(), (Way{Remedy::AllowTls10, Remedy::RestoreItl}));
+}
+
+TEST(Ways, OfAPhoneWithoutAnItlSayWhatTvsWouldAnswer) {
+    const Device device{modern(), {old_ctl(), nullptr, {}}};
+    const auto second = [&](Signer signer) {
+        return decide(*new_list(signer), ListKind::Ctl, device, std::vector{tvs_server(signer)}, kNow)
+            .ways[1];
+    };
+    EXPECT_EQ(second(Signer::InTvsDatabase), (Way{Remedy::RestoreItl}));
+    EXPECT_EQ(second(Signer::Unknown), (Way{Remedy::RestoreItl, Remedy::PutSignerIntoPhoneSastTrust}));
+}
+
+TEST(Ways, OfARefusedItlDoNotAskForAnItl) {
+    const Device device{modern(), {old_ctl(), nullptr, {}}};
+    const Verdict verdict = decide(*new_list(Signer::InTvsDatabase), ListKind::Itl, device,
+                                   std::vector{tvs_server(Signer::InTvsDatabase)}, kNow);
+    EXPECT_EQ(verdict.rule, Rule::NoItl);
+    EXPECT_THAT(verdict.ways, ElementsAre(Way{Remedy::SignWithInstalledSast}, Way{Remedy::PublishCtlFirst}));
+    EXPECT_THAT(to_text(verdict), HasSubstr("holds the ITL's signer as a SAST"));
+    // It does help: with that CTL the ITL is taken.
+    Device later = device;
+    later.installed.ctl = new_list(Signer::InTvsDatabase);
+    EXPECT_EQ(decide(*new_list(Signer::InTvsDatabase), ListKind::Itl, later, std::nullopt, kNow).rule,
+              Rule::InstalledCtl);
+}
+
+TEST(Ways, OfASignerThatIsKnownByItsHash) {
+    Device device = holding_both();
+    device.model.security_by_default = false;
+    const auto list = new_list(Signer::HashOnly);
+    const Verdict verdict = decide(*list, ListKind::Ctl, device, std::nullopt, kNow);
+    EXPECT_EQ(verdict.rule, Rule::HashOnly);
+    EXPECT_EQ(verdict.outcome, Outcome::Refuses);
+    EXPECT_THAT(verdict.ways, ElementsAre(Way{Remedy::SignWithSastInFull}, Way{Remedy::DeleteListByHand}));
+    EXPECT_THAT(to_text(verdict), HasSubstr("hold a hash of the signer, which gives no key"));
+    device = {modern(), {old_ctl(), nullptr, {}}};
+    const auto ways =
+        decide(*list, ListKind::Ctl, device, std::vector{tvs_server(Signer::HashOnly)}, kNow).ways;
+    EXPECT_THAT(ways, ElementsAre(Way{Remedy::SignWithSastInFull}, Way{Remedy::RestoreItl},
+                                  Way{Remedy::DeleteListByHand}));
+    TvsServer down = tvs_server(Signer::HashOnly);
+    down.state = TvsServer::State::Down;
+    const Verdict unanswered = decide_with(*list, ListKind::Ctl, holding_both(), down);
+    EXPECT_EQ(unanswered.rule, Rule::TvsDown);
+    EXPECT_THAT(to_text(unanswered), HasSubstr("give no key of the signer"));
+    EXPECT_THAT(unanswered.ways, ElementsAre(Way{Remedy::RestoreTvs}, Way{Remedy::SignWithSastInFull},
+                                             Way{Remedy::DeleteListByHand}));
+}
+
+TEST(Ways, DoNotAskForWhatIsDone) {
+    TvsServer server = tvs_server(Signer::InCtlCacheOnly);
+    const auto first = [&] {
+        const Verdict verdict = decide_with(Signer::InCtlCacheOnly, holding_both(), server);
+        EXPECT_EQ(verdict.rule, Rule::TvsInvalid);
+        return verdict.ways.front();
+    };
+    EXPECT_EQ(first(), Way{Remedy::PutSignerIntoPhoneSastTrust});
+    server.answer.holds_signer = true;
+    EXPECT_EQ(first(), Way{Remedy::PutSignerIntoTvsCtl});
+}
+
 // --- servers in turn
 // ------------------------------------------------------------------------------------------
 

@@ -203,8 +203,8 @@ TEST(Preflight, CountsPhonesByWhatDecides) {
     EXPECT_EQ(result.count(Outcome::Refuses), 2U);
     EXPECT_EQ(result.count(Outcome::NotKnown), 2U);
     EXPECT_EQ(result.unlisted_models, 2U);
-    EXPECT_EQ(result.remedies().at(Remedy::DeleteListByHand), 2U);
-    EXPECT_EQ(result.remedies().at(Remedy::FindLists), 1U);
+    EXPECT_EQ(result.ways().at({Remedy::DeleteListByHand}), 2U);
+    EXPECT_EQ(result.ways().at({Remedy::FindLists}), 1U);
     EXPECT_EQ(result.group(inventory.phones()[4]).verdict.rule, Rule::NoSecurityByDefault);
     EXPECT_LT(result.groups.size(), inventory.traits().size() + 1);
 }
