@@ -51,9 +51,9 @@ Fleet::Fleet(const FleetOptions& options, const cluster::Database* cluster)
 }
 
 phone::Preflight Fleet::preflight(const JudgeOptions& options, const TrustList& list, phone::ListKind kind,
-                                  const cluster::State* cluster) const {
-    return phone::preflight(inventory, list, kind, known, models, load_tvs(options, list, kind, cluster),
-                            now());
+                                  const cluster::State* cluster, Publisher publisher) const {
+    return phone::preflight(inventory, list, kind, known, models,
+                            load_tvs(options, list, kind, cluster, publisher), now());
 }
 
 std::size_t Fleet::count_sha1_only() const {

@@ -31,9 +31,11 @@ struct Fleet {
     phone::KnownLists known;
     phone::ModelTable models;
 
-    /// What becomes of them when LIST is published by the cluster, or by somebody else (null).
+    /// What becomes of them when PUBLISHER publishes LIST; they ask the TVS servers of CLUSTER, of which
+    /// nothing is known where it is null.
     phone::Preflight preflight(const JudgeOptions& options, const TrustList& list, phone::ListKind kind,
-                               const cluster::State* cluster) const;
+                               const cluster::State* cluster,
+                               Publisher publisher = Publisher::ThatCluster) const;
     /// Phones that can check no digest but SHA-1.
     std::size_t count_sha1_only() const;
 };

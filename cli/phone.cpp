@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <filesystem>
 #include <iterator>
+#include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include <cli/input.hpp>
@@ -10,6 +12,7 @@
 #include <ctlsign/files/store.hpp>
 #include <ctlsign/limits.hpp>
 #include <ctlsign/trustlist/decode.hpp>
+#include <ctlsign/trustlist/names.hpp>
 #include <ctlsign/trustlist/text.hpp>
 #include <ctlsign/tvs/certificate_store.hpp>
 #include <ctlsign/tvs/database.hpp>
@@ -25,9 +28,49 @@ std::string beside(const std::string& plan, const std::string& path) {
     return (std::filesystem::path(plan).parent_path() / path).string();
 }
 
-// A server once LIST is published: its own CTL file is the new one then.
+// A record for what a server does, with this certificate.
+bool serves_with(const TrustList& list, const sast::Certificate& certificate) {
+    return std::ranges::any_of(list.records(), [&](const Record& record) {
+        return record.role() && *record.role() != Role::Sast && record.certificate() &&
+               equal(*record.certificate(), certificate.der());
+    });
+}
+
+bool has_role(const tvs::DatabaseEntry& entry, Role role) {
+    return std::ranges::find(entry.roles, role) != entry.roles.end();
+}
+
+// Whether a CTL is of the cluster whose TVS servers answer from DATABASE: its own CallManager certificates
+// are SASTs there and serve, those of other clusters are one of both.
+bool is_own_ctl(const TrustList& list, std::span<const tvs::DatabaseEntry> database) {
+    return std::ranges::any_of(database, [&](const tvs::DatabaseEntry& entry) {
+        return has_role(entry, Role::Sast) && has_role(entry, Role::CcmTftp) &&
+               serves_with(list, entry.certificate);
+    });
+}
+bool is_own_ctl(const TrustList& list, const cluster::State& cluster) {
+    const cluster::Node* publisher = cluster.publisher();
+    const cluster::StoredCertificate* own =
+        publisher == nullptr ? nullptr : cluster.find_own(cluster::Store::CallManager, *publisher);
+    return own != nullptr && serves_with(list, own->certificate);
+}
+
+// In the style of the CTL client, which no database is asked in.
+bool holds_signer(std::span<const tvs::DatabaseEntry> database, const TrustList& list) {
+    return std::ranges::any_of(database, [&](const tvs::DatabaseEntry& entry) {
+        if (!has_role(entry, Role::Sast) || !same_serial(list.signer_serial(), entry.certificate.serial()))
+            return false;
+        try {
+            return name_text(entry.certificate.issuer_der(), NameStyle::CtlClient) == list.signer_issuer();
+        } catch (const Error&) {
+            return false;  // a name that the style cannot write is no token's
+        }
+    });
+}
+
+// A server once LIST is published: its own CTL file is the new one then, where that is its cluster's.
 phone::TvsServer server_of(const tvs::Plan::Server& planned, const std::string& plan, const TrustList& list,
-                           phone::ListKind kind) {
+                           phone::ListKind kind, Publisher publisher) {
     phone::TvsServer server;
     server.state = planned.down ? phone::TvsServer::State::Down : phone::TvsServer::State::Answers;
     server.speaks_tls10 = planned.speaks_tls10;
@@ -36,9 +79,12 @@ phone::TvsServer server_of(const tvs::Plan::Server& planned, const std::string& 
     if (!planned.database.empty()) entries = tvs::Database::load(beside(plan, planned.database)).entries;
     std::optional<TrustList> own;
     if (!planned.ctl.empty()) own.emplace(load_list(beside(plan, planned.ctl)));
-    const TrustList* ctl = own ? &*own : kind == phone::ListKind::Ctl ? &list : nullptr;
+    const bool is_own =
+        kind == phone::ListKind::Ctl && (publisher == Publisher::ThatCluster || is_own_ctl(list, entries));
+    const TrustList* ctl = own ? &*own : is_own ? &list : nullptr;
     const tvs::CertificateStore store(entries, ctl);
     server.answer = tvs::to_phone(store.find(list.signer_issuer(), list.signer_serial()).answer);
+    server.answer.holds_signer = holds_signer(entries, list);
     return server;
 }
 
@@ -48,22 +94,26 @@ phone::TvsServer unknown_server() {
     return server;
 }
 
-// Those of a cluster once LIST is published.
+// Those of a cluster once LIST is published. What another cluster publishes they do not serve.
 std::vector<phone::TvsServer> servers_of(const cluster::State& cluster, const TrustList& list,
-                                         phone::ListKind kind) {
-    if (kind == phone::ListKind::Ctl) return tvs_servers(cluster, list, &list);
+                                         phone::ListKind kind, Publisher publisher) {
     std::optional<TrustList> served;
-    if (cluster.ctl() != nullptr) served = decode_list(ByteView(cluster.ctl()->octets));
-    return tvs_servers(cluster, list, served ? &*served : nullptr);
+    const bool is_own =
+        kind == phone::ListKind::Ctl && (publisher == Publisher::ThatCluster || is_own_ctl(list, cluster));
+    if (!is_own && cluster.ctl() != nullptr) served = decode_list(ByteView(cluster.ctl()->octets));
+    auto servers = tvs_servers(cluster, list, is_own ? &list : served ? &*served : nullptr);
+    const bool holds = holds_signer(tvs_database(cluster), list);
+    for (phone::TvsServer& server : servers) server.answer.holds_signer = holds;
+    return servers;
 }
 
 // Whom the phones of a cluster ask: the nodes that their inventory names, else the first three. Which of them
 // a device pool has, a cluster's file does not say; their answers are the same.
 class TvsOfCluster {
   public:
-    TvsOfCluster() = default;
-    TvsOfCluster(const cluster::State& cluster, const TrustList& list, phone::ListKind kind)
-        : servers_(servers_of(cluster, list, kind)) {
+    TvsOfCluster(const cluster::State& cluster, const TrustList& list, phone::ListKind kind,
+                 Publisher publisher)
+        : servers_(servers_of(cluster, list, kind, publisher)) {
         for (const cluster::Node& node : cluster.nodes) {
             if (cluster.find_own(cluster::Store::Tvs, node) == nullptr) continue;
             names_.push_back({node.name, address_text(node.address).value_or("")});
@@ -120,12 +170,15 @@ phone::ModelTable load_models(const JudgeOptions& options) {
 }
 
 phone::TvsOf load_tvs(const JudgeOptions& options, const TrustList& list, phone::ListKind kind,
-                      const cluster::State* cluster) {
-    if (options.tvs.empty()) return cluster == nullptr ? TvsOfCluster() : TvsOfCluster(*cluster, list, kind);
+                      const cluster::State* cluster, Publisher publisher) {
+    if (options.tvs.empty() && cluster == nullptr)
+        return [](const phone::Traits&) { return std::vector{unknown_server()}; };
+    if (options.tvs.empty()) return TvsOfCluster(*cluster, list, kind, publisher);
     auto servers = std::make_shared<std::vector<phone::TvsServer>>();
     const Input input = read_input(options.tvs);
     auto plan = std::make_shared<tvs::Plan>(tvs::Plan::decode(as_text(input.bytes), input.name));
-    for (const auto& planned : plan->servers) servers->push_back(server_of(planned, options.tvs, list, kind));
+    for (const auto& planned : plan->servers)
+        servers->push_back(server_of(planned, options.tvs, list, kind, publisher));
     return [plan, servers](const phone::Traits& traits) {
         std::vector<phone::TvsServer> asked;
         for (const auto index : plan->servers_of(traits.tvs, traits.pool))

@@ -27,10 +27,12 @@ struct JudgeOptions {
 };
 void add_judge_options(Command command, JudgeOptions& options);
 phone::ModelTable load_models(const JudgeOptions& options);
+/// Who publishes a list: the cluster whose TVS servers are asked, or whoever the list itself says.
+enum class Publisher { ThatCluster, AsTheListSays };
 /// What the servers of --tvs will say when LIST is published; without --tvs the TVS servers of CLUSTER, and
-/// none where that is null.
+/// servers of which nothing is known where that is null.
 phone::TvsOf load_tvs(const JudgeOptions& options, const TrustList& list, phone::ListKind kind,
-                      const cluster::State* cluster = nullptr);
+                      const cluster::State* cluster, Publisher publisher);
 
 /// What the file name in the header says.
 phone::ListKind kind_of(const TrustList& list) noexcept;

@@ -26,7 +26,7 @@ ExitCode run(const Options& options) {
                                {load_optional(options.ctl), load_optional(options.itl), {}}};
     phone::Traits traits;
     traits.pool = options.pool;
-    const auto servers = load_tvs(options.judge, list, kind)(traits);
+    const auto servers = load_tvs(options.judge, list, kind, nullptr, Publisher::AsTheListSays)(traits);
     const phone::Verdict verdict = phone::decide(list, kind, device, servers, now());
     const bool accepts = verdict.outcome == phone::Outcome::Accepts;
     if (options.format == Format::AsJson) {

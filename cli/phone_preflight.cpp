@@ -31,7 +31,7 @@ ExitCode run(const Options& options) {
     Fleet fleet(options.fleet, cluster ? &*cluster : nullptr);
     fleet.known.add(fresh, options.list);  // phones may have it already
     const phone::Preflight result =
-        fleet.preflight(options.fleet.judge, list, kind, state ? &*state : nullptr);
+        fleet.preflight(options.fleet.judge, list, kind, state ? &*state : nullptr, Publisher::AsTheListSays);
     if (!options.html.empty()) {
         const std::string page = preflight_page(
             {fleet.inventory, result, fleet.known, list, options.list, format_utc(unix_now())});

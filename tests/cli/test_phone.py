@@ -86,6 +86,8 @@ def test_decide(ctlsign, cluster):
     assert "no TVS server answers (rule 4); to change it:" in down.out
     nobody = ctlsign("phone", "decide", cluster["new-ctl"], "--model", "8861", *lists, "--tvs", cluster["tvs"], "--pool", "fra", expect=1)
     assert nobody.out.startswith("not-known: it asks TVS, and its TVS servers are not among those known (rule 3); to change it:")
+    alone = json.loads(ctlsign("phone", "decide", cluster["new-ctl"], "--model", "8861", *lists, "--json", expect=1).out)
+    assert (alone["outcome"], alone["rule"], alone["remedies"][0]) == ("not-known", "tvs-unknown", "list-tvs"), "no plan, no cluster"
     first = ctlsign("phone", "decide", cluster["new-ctl"], "--model", "Polycom")
     assert "(rule 1)" in first.out and "is not known" in first.err
     itl = json.loads(ctlsign("phone", "decide", cluster["new-itl"], "--model", "8861", "--ctl", cluster["new-ctl"], "--json").out)
@@ -162,6 +164,23 @@ def test_steps_that_are_needed_together_are_told_together(ctlsign, cluster, tmp_
     assert both["steps"] == ["allow-tls10", "put-signer-into-phone-sast-trust"] and both["phones"] == 1
     one = json.loads(ctlsign("phone", "decide", cluster["new-ctl"], *lists, "--tvs", cluster["tvs"], "--json", expect=1).out)
     assert one["rule"] == "tvs-tls-too-new" and one["remedies"][0] == "allow-tls10"
+
+
+def test_a_plan_without_a_ctl_takes_no_other_cluster_s_ctl_for_its_own(ctlsign, cluster, tmp_path):
+    # The token is in Phone-SAST-trust: it is found in a CTL of its own cluster alone.
+    token = KRAKOW / "tokens" / "SAST-ADN0054f509"
+    make_database(tmp_path / "tvs.db.new", [(token.with_suffix(".pem"), "SAST", 86400), (PUBLISHER.with_suffix(".pem"), "SAST,CCM+TFTP", 86400)])
+    (tmp_path / "tvs.db.new").rename(cluster["database"])
+    arguments = ["--model", "8861", "--ctl", cluster["ctl"], "--itl", cluster["itl"], "--tvs", cluster["tvs"], "--json"]
+    for server, expect, rule in ((PUBLISHER, 0, "tvs"), (REGENERATED, 1, "tvs-invalid")):
+        (tmp_path / "manifest.toml").write_text(
+            'filename = "CTLFile.tlv"\ndigest = "sha1"\nname-style = "ctl-client"\n'
+            f'[[record]]\nrole = "SAST"\nname-style = "ctl-client"\ncertificate = "{token}.pem"\n'
+            f'[[record]]\nrole = "CCM+TFTP"\ncertificate = "{server}.pem"\n')
+        ctlsign("build", "manifest.toml", "--signer", f"{token}.key", "--certificate", f"{token}.pem", "-o", f"{rule}.tlv")
+        answer = json.loads(ctlsign("phone", "decide", f"{rule}.tlv", *arguments, expect=expect).out)
+        assert answer["rule"] == rule
+    assert answer["remedies"][0] == "put-signer-into-tvs-ctl"
 
 
 def test_preflight_knows_the_new_list_itself(ctlsign, cluster, tmp_path):
