@@ -1,5 +1,7 @@
 #include <memory>
+#include <optional>
 
+#include <cli/fleet.hpp>
 #include <cli/input.hpp>
 #include <cli/json.hpp>
 #include <cli/phone.hpp>
@@ -10,7 +12,7 @@ namespace ctlsign::cli {
 namespace {
 
 struct Options {
-    std::string list, ctl, itl, model, firmware, pool;
+    std::string list, ctl, itl, model, firmware, pool, cluster;
     JudgeOptions judge;
     Format format = Format::AsText;
 };
@@ -26,7 +28,10 @@ ExitCode run(const Options& options) {
                                {load_optional(options.ctl), load_optional(options.itl), {}}};
     phone::Traits traits;
     traits.pool = options.pool;
-    const auto servers = load_tvs(options.judge, list, kind, nullptr, Publisher::AsTheListSays)(traits);
+    std::optional<cluster::State> state;
+    if (const auto cluster = find_cluster(options.cluster)) state = cluster->load();
+    const auto servers =
+        load_tvs(options.judge, list, kind, state ? &*state : nullptr, Publisher::AsTheListSays)(traits);
     const phone::Verdict verdict = phone::decide(list, kind, device, servers, now());
     const bool accepts = verdict.outcome == phone::Outcome::Accepts;
     if (options.format == Format::AsJson) {
@@ -65,6 +70,7 @@ void add_phone_decide(Command parent, Action& action) {
     command.add_option("--itl", options->itl, "The ITL that it has (default none)").type_name("FILE");
     command.add_option("--pool", options->pool, "Its device pool").type_name("NAME");
     add_judge_options(command, options->judge);
+    add_cluster_of_phones_option(command, options->cluster);
     add_json_flag(command, options->format);
     command.callback([&action, options] { action = [options] { return run(*options); }; });
 }

@@ -106,6 +106,45 @@ def test_the_cluster_s_own_tvs_answers(tokens, itl):
     assert {rule["rule"]: rule["count"] for rule in report["rules"]} == {"tvs": 2, "tvs-unknown": 1}
 
 
+def test_the_ctl_of_another_cluster_is_not_what_tvs_serves(tokens, itl):
+    tokens.change("mixed-mode", "--tokenless", "--digest", "sha1")
+    write_inventory(tokens, f"SEP1,8861,{md5(tokens.ctl)},{md5(itl.read_bytes())}")
+    tokens.create_token("OTHER")
+    tokens.ctlsign("token", "export-certificate", "pkcs11:token=OTHER", "-o", "other.pem", env=tokens.env)
+
+    def publish(name, server):
+        (tokens.folder / "manifest.toml").write_text(
+            'filename = "CTLFile.tlv"\ndigest = "sha1"\nname-style = "ctl-client"\n'
+            '[[record]]\nrole = "SAST"\nname-style = "ctl-client"\ncertificate = "other.pem"\n'
+            f'[[record]]\nrole = "CCM+TFTP"\ncertificate = "{server}.pem"\n')
+        tokens.ctlsign("build", "manifest.toml", "--signer", "pkcs11:token=OTHER", "--pin-source",
+                       f"file:{tokens.folder}/virtual/tokens/OTHER/user-pin", "-o", name, env=tokens.env)
+
+    def ask(name, rule, remedy=None):
+        expect = 0 if remedy is None else 1
+        report = json.loads(tokens.ctlsign("phone", "preflight", name, "--known", itl, "--json", expect=expect).out)
+        assert report["rules"][0]["rule"] == rule
+        held = tokens.nodes["cucm-1051-a-pub"] / "CTLFile.tlv"
+        one = json.loads(tokens.ctlsign("phone", "decide", name, "--model", "8861", "--ctl", held, "--itl", itl, "--json", expect=expect).out)
+        assert one["rule"] == rule
+        if remedy:
+            assert remedy in [each["remedy"] for each in report["remedies"]] and one["remedies"][0] == remedy
+
+    publish("foreign.tlv", KRAKOW / "regenerated" / "cucm-1051-a-pub")
+    publish("own.tlv", PUBLISHER)
+    ask("foreign.tlv", "tvs-invalid", "put-signer-into-phone-sast-trust")
+    tokens("certificate", "import", "other.pem", "--store", "Phone-SAST-trust")
+    # TVS looks a token up in its own CTL: the upload alone is not enough, and is not advised again.
+    ask("foreign.tlv", "tvs-invalid", "put-signer-into-tvs-ctl")
+    ask("own.tlv", "tvs")
+    (tokens.folder / "elsewhere").mkdir()
+    (tokens.folder / "cluster.db").rename(tokens.folder / "elsewhere" / "krakow.db")
+    held = tokens.nodes["cucm-1051-a-pub"] / "CTLFile.tlv"
+    one = ("phone", "decide", "own.tlv", "--model", "8861", "--ctl", held, "--itl", itl)
+    assert "not among those known" in tokens.ctlsign(*one, expect=1).out
+    assert "TVS vouches" in tokens.ctlsign(*one, "--cluster", "elsewhere/krakow.db").out
+
+
 def test_a_first_ctl_has_the_digest_that_all_phones_know(cluster):
     write_inventory(cluster, "SEP1,8861,,", "SEP2,7960,,")
     result = cluster.change("mixed-mode", "--tokenless")
