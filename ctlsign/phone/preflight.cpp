@@ -92,7 +92,12 @@ class Sorter {
         const Unknown unknown{ctl == nullptr && !traits.ctl.empty(), itl == nullptr && !traits.itl.empty()};
         const Device device{model, {ctl ? ctl->list : nullptr, itl ? itl->list : nullptr, {}}};
         Verdict verdict = decide(list_, kind_, device, tvs, now_);
-        if (holds_whatever_they_are(verdict.rule, kind_, unknown)) return verdict;
+        if (holds_whatever_they_are(verdict.rule, kind_, unknown)) {
+            // What is needed besides depends on what it has.
+            const bool some_unknown = unknown.ctl || unknown.itl;
+            if (some_unknown && verdict.rule == Rule::DigestUnknown) verdict.ways = {{Remedy::SignWithSha1}};
+            return verdict;
+        }
         Verdict nobody_knows;
         nobody_knows.rule = Rule::ListsUnknown;
         nobody_knows.ways = {{Remedy::FindLists}};

@@ -235,6 +235,11 @@ TEST(Preflight, WhatNoListWouldChangeIsTold) {
         EXPECT_EQ(rule_of("7960," + lists, Signer::InCtl, Digest::Sha512, ListKind::Ctl), Rule::DigestUnknown)
             << lists;
     EXPECT_EQ(rule_of("7960," + kMd5 + ",", Signer::InCtl, Digest::Sha1, ListKind::Ctl), Rule::ListsUnknown);
+    EXPECT_THAT(office
+                    .ask(decode_text("device,model,ctl,itl\nSEP1,7960," + kMd5 + "," + itl + "\n"),
+                         Signer::InCtl, Digest::Sha512)
+                    .ways(),
+                ElementsAre(Pair(Way{Remedy::SignWithSha1}, 1)));
     // Behind an emptied ITL it takes any ITL.
     EXPECT_EQ(rule_of("8861," + kMd5 + "," + emptied, Signer::Unknown, Digest::Sha1, ListKind::Itl),
               Rule::AfterRollback);
