@@ -80,7 +80,10 @@ class Assessor {
             if (mixed()) result_.lost.emplace_back("the CTL was deleted from every node");
             if (!mixed() && gone.empty()) return;
             if (signer != nullptr) make_again(*signer, gone);
-            if (state_.release.knows_tokenless()) to_tokenless();
+            if (state_.release.knows_tokenless()) {
+                to_tokenless();
+                if (signer == nullptr) to_non_secure();
+            }
             if (signer == nullptr) new_pair();
             return;
         }

@@ -145,6 +145,16 @@ def test_the_ctl_was_deleted_and_the_tokens_are_there(secured):
     assert states(secured) == {FIRST: "in use", SECOND: "in use"}
 
 
+def test_the_ctl_was_deleted_and_all_tokens_are_lost(secured):
+    for name in (FIRST, SECOND):
+        secured.unplug(name)
+    secured("delete-ctl", "--yes")
+    lost = ("--lost", FIRST, "--lost", SECOND)
+    assert list(ways(secured, *lost)) == ["to-tokenless", "to-non-secure", "new-tokens"]
+    secured("recover", *lost, "--way", "to-non-secure", "--yes", *TIME)
+    assert secured.mode == "0" and secured.records()[0] == ("SAST", 1156, True)
+
+
 def test_in_non_secure_mode_the_publishers_key_goes_to_mixed_mode(secured):
     secured.change("non-secure-mode", *secured.tokens(SECOND))
     for name in (FIRST, SECOND):

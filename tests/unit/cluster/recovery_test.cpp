@@ -110,6 +110,15 @@ TEST(Recovery, TheCtlWasDeletedAndItsTokensAreThere) {
     EXPECT_EQ(planned.plan->tokens.back().state, TokenState::Lost);
 }
 
+TEST(Recovery, TheCtlWasDeletedAndAllTokensAreLost) {
+    Case none("10.5(1)", TokenCondition::Lost, TokenCondition::Lost);
+    none.state.deleted = true;
+    EXPECT_THAT(none.names(), ElementsAre("to-tokenless", "to-non-secure", "new-tokens?"));
+    const Planned planned = plan(none.state, none.ways()[1].steps.at(0).request.value());
+    EXPECT_THAT(planned.refusals, IsEmpty());
+    EXPECT_EQ(planned.plan->mode, Mode::NonSecure);
+}
+
 TEST(Recovery, InNonSecureModeNoCtlIsNoLoss) {
     Case both("10.5(1)", TokenCondition::Ready, TokenCondition::NotPlugged);
     both.state.deleted = true;
