@@ -116,6 +116,10 @@ class Assessor {
     }
 
     void publisher() {
+        if (!state_.release.knows_tokenless()) {
+            release_knows_tokens_alone();
+            return;
+        }
         note_keys();
         const bool recovery_signs = state_.release.signs_with_itl_recovery();
         const bool usual = recovery_signs ? facts_.itl_recovery_key : facts_.call_manager_key;
@@ -131,6 +135,15 @@ class Assessor {
             add(way, "make the CTL with the publisher's key", Operation::MixedMode, Way::Tokenless);
             finish(std::move(way));
         }
+        back_to_tokens();
+    }
+
+    // W18: the CTL was carried over, and no token is a SAST of it.
+    void release_knows_tokens_alone() {
+        if (!mixed()) return;
+        result_.lost.push_back(fmt::format(
+            "the publisher's key: release {} takes CTLs from security tokens alone", state_.release.text()));
+        if (!served()) result_.lost.emplace_back("the CTL was deleted from every node");
         back_to_tokens();
     }
 

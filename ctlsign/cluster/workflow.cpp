@@ -94,7 +94,7 @@ class Planner {
                         ClusterRule::CtlExists,
                         "No CTL File exists on the server: ctlsign cluster mixed-mode makes one with tokens");
                 else if (state_.last->way != Way::Tokens)
-                    refuse(ClusterRule::SameWay, std::string(kBackToTokens));
+                    refuse_tokens();
                 break;
             case Operation::DeleteCtl:
                 if (on_nodes() == nullptr) refuse(ClusterRule::CtlExists, "No CTL File exists on the server");
@@ -228,9 +228,19 @@ class Planner {
 
     // Going back to tokens is more than another signer: two of them, known to TVS (W8).
     bool require_token_ctl() {
-        if (on_nodes() != nullptr && state_.last->way == Way::Tokenless)
-            refuse(ClusterRule::SameWay, std::string(kBackToTokens));
+        if (on_nodes() != nullptr && state_.last->way == Way::Tokenless) refuse_tokens();
         return !impossible_;
+    }
+    // The CTL on the nodes is the publisher's. Where the release knows no such CTL the CTL client says so in
+    // its own words (W18).
+    void refuse_tokens() {
+        const auto unknown = state_.release.knows_tokenless() || request_.tokens.empty()
+                                 ? std::nullopt
+                                 : check_token_in_ctl(*last_, request_.tokens.back());
+        if (unknown)
+            refuse(unknown->rule, fmt::format("{} Here {}", unknown->text, kBackToTokens));
+        else
+            refuse(ClusterRule::SameWay, std::string(kBackToTokens));
     }
 
     bool require_tokenless() {

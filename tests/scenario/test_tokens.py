@@ -109,6 +109,16 @@ def test_a_downgrade_below_ten(tokens):
     before = tokens.ctl
     assert "carried over unchanged" in tokens("release", "9.1(2)", "--yes").err and tokens.ctl == before
     assert "rule token-in-ctl" in tokens.change("mixed-mode", *tokens.tokens(FIRST, SECOND), expect=4).err
+    # The CTL client fails with its own words, and there is one way out (W18, W8).
+    refused = tokens.change("update", *tokens.tokens(FIRST), "--force", expect=4).err
+    assert "rule token-in-ctl: The Security Token you have inserted does not exist in the CTL File" in refused
+    found = json.loads(tokens("recover", "--json", expect=1).out)
+    assert "release 9.1(2) takes CTLs from security tokens alone" in found["lost"][0]
+    assert [way["way"] for way in found["ways"]] == ["to-tokens"] and tokens.ctl == before
+    for name in (FIRST, SECOND):
+        upload(tokens, name)
+    late = json.loads(tokens("recover", "--json", expect=1).out)["ways"][0]
+    assert [step["text"] for step in late["steps"]][0] == "delete the CTL from every node"
 
 
 def test_all_tokens_lost_before_release_ten(secured):

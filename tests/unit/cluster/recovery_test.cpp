@@ -9,6 +9,7 @@ namespace {
 
 using namespace ctlsign::testing;
 using ::testing::Contains;
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -208,6 +209,27 @@ TEST(Recovery, ThePublishersKeyIsLost) {
     facts.call_manager_key = true;
     EXPECT_EQ(assess(state, facts).ways.at(0).name, "reset-localkey");
     EXPECT_EQ(assess(state, facts).ways.at(0).phones, Acceptance::ByThemselves);
+}
+
+TEST(Recovery, TheReleaseKnowsNoPublishersKey) {
+    State state = krakow_state("9.1(2)");
+    publish(state, Way::Tokenless, Mode::Mixed, read_data("krakow/CTLFile-tokenless.tlv"));
+    SignerFacts facts;
+    facts.call_manager_key = true;
+    facts.spares = krakow_tokens();
+    const Assessment assessment = assess(state, facts);
+    EXPECT_THAT(assessment.lost, ElementsAre(HasSubstr("release 9.1(2) takes CTLs from security tokens")));
+    ASSERT_EQ(assessment.ways.size(), 1U);
+    EXPECT_EQ(assessment.ways[0].name, "to-tokens");
+    EXPECT_THAT(assessment.ways[0].needs, Each(HasSubstr("in Phone-SAST-trust")));
+    EXPECT_EQ(assessment.ways[0].steps.at(0).request->operation, Operation::DeleteCtl);
+    // Behind the deletion it goes on.
+    state.deleted = true;
+    EXPECT_THAT(assess(state, facts).lost, Contains("the CTL was deleted from every node"));
+    EXPECT_EQ(assess(state, facts).ways.at(0).name, "to-tokens");
+    // Where no phone is secured, nothing is missed.
+    state.mode = Mode::NonSecure;
+    EXPECT_THAT(assess(state, facts).lost, IsEmpty());
 }
 
 }  // namespace

@@ -254,6 +254,19 @@ TEST(Workflow, BackToTokensIsNoUpdate) {
     }
 }
 
+TEST(Workflow, WhereTheReleaseKnowsNoPublishersKeyTheCtlClientSaysSo) {
+    State state = krakow_state("9.1(2)");
+    publish(state, Way::Tokenless, Mode::Mixed, golden("tokenless"));
+    for (const Operation operation : {Operation::Update, Operation::NonSecureMode, Operation::ChangeTokens}) {
+        const Planned planned = plan(state, with_tokens(operation, krakow_tokens()));
+        ASSERT_THAT(rules(planned), ElementsAre("token-in-ctl"));
+        EXPECT_THAT(planned.refusals.front().text,
+                    AllOf(HasSubstr("The Security Token you have inserted does not exist in the CTL File"),
+                          HasSubstr("ctlsign cluster delete-ctl")));
+        EXPECT_FALSE(planned.plan) << "it cannot be forced";
+    }
+}
+
 TEST(Workflow, AServersCertificateIsNoToken) {
     const State state = krakow_state("10.5(1)");
     const auto server = load_certificate(krakow::kSubscriber + ".pem");
