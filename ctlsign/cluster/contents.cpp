@@ -142,6 +142,12 @@ std::vector<std::string> describe_not_in_ctl(const State& state) {
     return lines;
 }
 
+std::string token_name(const sast::Certificate& token) {
+    std::string name = token.common_name();
+    name.erase(name.find_last_not_of(' ') + 1);
+    return name;
+}
+
 std::variant<std::vector<RecordDraft>, Refusal> make_records(const State& state, Way way, Mode mode,
                                                              std::span<const sast::Certificate> sasts) {
     const Node* publisher = state.publisher();

@@ -16,6 +16,9 @@ namespace ctlsign::cluster {
 /// the stores do not hold the one that signs.
 std::vector<sast::Certificate> publisher_sasts(const State& state);
 
+/// The common name of a token's certificate as --token and --lost take it: the CTL client pads it.
+std::string token_name(const sast::Certificate& token);
+
 /// The publisher's CallManager or ITLRecovery, when it is stored.
 const StoredCertificate* find_publisher_certificate(const State& state, Store store);
 

@@ -32,16 +32,10 @@ std::optional<TokenState> state_for(TokenCondition condition) noexcept {
     }
 }
 
-// As --token and --lost take it: the CTL client pads common names.
-std::string name_of(const sast::Certificate& certificate) {
-    std::string name = certificate.common_name();
-    name.erase(name.find_last_not_of(' ') + 1);
-    return name;
-}
-
 std::string names_of(const std::vector<sast::Certificate>& certificates) {
     std::string names;
-    for (const auto& certificate : certificates) names += (names.empty() ? "" : ", ") + name_of(certificate);
+    for (const auto& certificate : certificates)
+        names += (names.empty() ? "" : ", ") + token_name(certificate);
     return names;
 }
 
@@ -101,7 +95,7 @@ class Assessor {
     // Who signs is the last that is ready, else the last with one try left.
     void look_at(const SignerFacts::Token& token, const SignerFacts::Token*& signer, Tokens& gone) {
         const std::string line =
-            fmt::format("token {}: {}", name_of(token.certificate), to_text(token.condition));
+            fmt::format("token {}: {}", token_name(token.certificate), to_text(token.condition));
         if (token.condition == TokenCondition::Ready || token.condition == TokenCondition::FinalTry) {
             result_.works.push_back(line);
             if (token.condition == TokenCondition::Ready || signer == nullptr ||
@@ -161,9 +155,12 @@ class Assessor {
 
     void add(WayOut& way, std::string text, Request request) const {
         RecoveryStep step{std::move(text), std::move(request)};
-        for (const auto& token : facts_.tokens)
-            if (const auto lost = state_for(token.condition))
-                step.losses.push_back({0, "", "", token.certificate, *lost});
+        for (const auto& token : facts_.tokens) {
+            const auto lost = state_for(token.condition);
+            if (!lost) continue;
+            step.losses.push_back({0, "", "", token.certificate, *lost});
+            step.request->unusable.push_back(token.certificate);
+        }
         way.steps.push_back(std::move(step));
     }
     void add(WayOut& way, std::string text, Operation operation, Way by) const {
@@ -179,7 +176,7 @@ class Assessor {
         request.way = Way::Tokens;
         std::string text = tokens.empty() ? "make the CTL with the tokens"
                                           : fmt::format("make the CTL with {}, signed by {}",
-                                                        names_of(tokens), name_of(tokens.back()));
+                                                        names_of(tokens), token_name(tokens.back()));
         request.tokens = std::move(tokens);
         add(way, std::move(text), std::move(request));
     }
@@ -211,11 +208,14 @@ class Assessor {
         need_tokens(way);
         if (signer.condition == TokenCondition::FinalTry && !facts_.final_try)
             way.needs.push_back(
-                fmt::format("--use-final-try: another wrong PIN locks {}", name_of(signer.certificate)));
-        for (const auto* token : gone)
-            if (token->condition == TokenCondition::NotPlugged)
-                way.needs.push_back(
-                    fmt::format("{0} plugged in, or --lost {0}", name_of(token->certificate)));
+                fmt::format("--use-final-try: another wrong PIN locks {}", token_name(signer.certificate)));
+        for (const auto* token : gone) need_declared(way, *token);
+    }
+
+    // A token that is only not there might be in a drawer.
+    void need_declared(WayOut& way, const SignerFacts::Token& token) const {
+        if (token.condition == TokenCondition::NotPlugged)
+            way.needs.push_back(fmt::format("{0} plugged in, or --lost {0}", token_name(token.certificate)));
     }
 
     // Those that WAY begins to trust: the ones that were named, or NEEDED of what is plugged in when there
@@ -240,7 +240,7 @@ class Assessor {
     void replace_token(const SignerFacts::Token& signer, const Tokens& gone) {
         WayOut way{"replace-token",
                    fmt::format("sign with {}, name a new token instead of what is lost",
-                               name_of(signer.certificate)),
+                               token_name(signer.certificate)),
                    Acceptance::ByThemselves,
                    {},
                    {}};
@@ -261,7 +261,7 @@ class Assessor {
     // Phones hold the CTL that was deleted, and SIGNER is a SAST of it.
     void make_again(const SignerFacts::Token& signer, const Tokens& gone) {
         WayOut way{"mixed-mode",
-                   fmt::format("make the CTL anew, signed by {}", name_of(signer.certificate)),
+                   fmt::format("make the CTL anew, signed by {}", token_name(signer.certificate)),
                    Acceptance::ByThemselves,
                    {},
                    {}};
@@ -308,6 +308,9 @@ class Assessor {
         WayOut way{"new-tokens", "begin anew with two new tokens", Acceptance::ByHand, {}, {}};
         need_tokens(way);
         auto tokens = take_spares(way, 2, "two new tokens, plugged in");
+        for (const auto& token : facts_.tokens) need_declared(way, token);
+        if (!tokens.empty() && state_.holds(Store::PhoneSastTrust, tokens.back()))
+            way.phones = Acceptance::ThroughTvs;
         if (served()) add(way, "delete the CTL from every node", Operation::DeleteCtl, Way::Tokens);
         add_first_ctl(way, std::move(tokens));
         finish(std::move(way));
@@ -340,7 +343,8 @@ class Assessor {
         auto tokens = take_spares(way, 2, "two tokens, plugged in");
         for (const auto& token : tokens)
             if (!state_.holds(Store::PhoneSastTrust, token))
-                way.needs.push_back(fmt::format("the certificate of {} in Phone-SAST-trust", name_of(token)));
+                way.needs.push_back(
+                    fmt::format("the certificate of {} in Phone-SAST-trust", token_name(token)));
         if (served()) add(way, "delete the CTL from every node", Operation::DeleteCtl, Way::Tokenless);
         add_first_ctl(way, std::move(tokens));
         finish(std::move(way));

@@ -24,6 +24,13 @@ bool contains(std::span<const sast::Certificate> certificates, const sast::Certi
     return std::ranges::find(certificates, certificate) != certificates.end();
 }
 
+std::string names_of(std::span<const sast::Certificate> tokens, std::string_view separator) {
+    std::string names;
+    for (const auto& token : tokens)
+        names += (names.empty() ? "" : std::string(separator)) + token_name(token);
+    return names;
+}
+
 // Works out one request. What cannot be done at all ends it; what may be forced is gathered.
 class Planner {
   public:
@@ -135,10 +142,7 @@ class Planner {
             if (!known && state_.last->way == Way::Tokenless) need_trust_in(tokens);
         } else if (last_ && !known) {
             // Phones hold the CTL that was deleted, and its signer is none of these (W8, W11).
-            if (state_.last->way == Way::Tokenless)
-                need_trust_in(tokens);
-            else
-                note("no token of the CTL that phones hold signs: delete the CTL by hand on every phone");
+            state_.last->way == Way::Tokenless ? need_trust_in(tokens) : begin_anew(tokens, signer);
         }
         by_token(Mode::Mixed, tokens, signer);
     }
@@ -338,6 +342,38 @@ class Planner {
     void need_trust_in(std::span<const sast::Certificate> tokens) {
         for (auto& refusal : check_phone_sast_trust(state_, tokens)) object(std::move(refusal));
         need_tvs();
+    }
+
+    // Those of the last CTL that nobody has said to be lost, locked, or of a forgotten PIN: phones take what
+    // they sign.
+    std::vector<sast::Certificate> living_tokens() const {
+        const auto declared = [&](const sast::Certificate& token) {
+            const auto known = std::ranges::find(state_.tokens, token, &KnownToken::certificate);
+            return contains(request_.unusable, token) ||
+                   (known != state_.tokens.end() && known->state != TokenState::InUse &&
+                    known->state != TokenState::Retired);
+        };
+        std::vector<sast::Certificate> living = token_certificates(*last_);
+        std::erase_if(living, declared);
+        return living;
+    }
+
+    // TOKENS take the place of all that the deleted CTL named: W11 where none of those is left, else as W8.
+    void begin_anew(std::span<const sast::Certificate> tokens, const sast::Certificate& signer) {
+        const auto living = living_tokens();
+        if (!living.empty()) {
+            for (auto& refusal : check_phone_sast_trust(state_, tokens)) {
+                refusal.text += fmt::format(
+                    "; or sign with {}, which phones know; or, when it is lost, say so (ctlsign cluster "
+                    "token remove TOKEN --lost)",
+                    names_of(living, " or "));
+                object(std::move(refusal));
+            }
+        }
+        if (state_.holds(Store::PhoneSastTrust, signer))
+            announce_signer(signer);
+        else
+            note("no token of the CTL that phones hold signs: delete the CTL by hand on every phone");
     }
 
     // Phones are to ask TVS for the signer.

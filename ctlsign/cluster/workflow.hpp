@@ -28,6 +28,7 @@ struct Request {
     std::optional<Way> way{};                 ///< without one: as the cluster is secured
     std::vector<sast::Certificate> tokens{};  ///< those given, in their order: the last that may sign does
     std::vector<sast::Certificate> added{}, dropped{};  ///< by ChangeTokens
+    std::vector<sast::Certificate> unusable{};          ///< declared lost, locked or with a forgotten PIN
     TokenState dropped_because = TokenState::Retired;
     std::optional<Digest> digest{};        ///< without one: that of the current CTL
     Digest first_digest = Digest::Sha512;  ///< where there is no current one either

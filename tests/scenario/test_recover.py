@@ -80,6 +80,18 @@ def test_all_are_lost_before_release_ten_and_the_way_is_gone_in_two(secured):
     assert len(secured.records()) == 5 and secured.mode == "1"
 
 
+def test_tokens_in_a_drawer_are_not_thrown_away(secured):
+    secured("release", "9.1(2)")
+    before = secured.ctl
+    for name in (FIRST, SECOND):
+        secured.unplug(name)
+    for name in ("NEW-A", "NEW-B"):
+        secured.create_token(name)
+    for lost, missing in (((), FIRST), (("--lost", FIRST), SECOND)):
+        told = secured("recover", *lost, "--way", "new-tokens", *pin(secured, "NEW-B"), "--yes", expect=2).err
+        assert f"{missing} plugged in, or --lost {missing}" in told and secured.ctl == before
+
+
 def test_the_publishers_key_is_gone(cluster):
     cluster.change("mixed-mode", "--tokenless")
     assert cluster("recover").out.endswith("nothing is lost\n")

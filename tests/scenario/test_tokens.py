@@ -131,9 +131,26 @@ def test_all_tokens_lost_before_release_ten(secured):
     assert "rule token-in-ctl" in secured.change("update", *secured.tokens("NEW-B"), expect=4).err
     before = secured.ctl
     secured("delete-ctl", "--yes")
-    result = secured.change("mixed-mode", *secured.tokens("NEW-A", "NEW-B"))
+    # Nobody has said yet that they are lost: a drawer is no loss.
+    anew = ("mixed-mode", *secured.tokens("NEW-A", "NEW-B"))
+    refused = secured.change(*anew, expect=4).err
+    assert "rule phone-sast-trust" in refused and f"sign with {FIRST} or {SECOND}, which phones know" in refused
+    assert secured.ctl is None
+    result = secured.change(*anew, "--force")
+    assert "every phone needs its CTL deleted by hand" in result.err
     assert "delete the CTL by hand on every phone" in result.err
+    forced = [entry["rule"] for entry in secured.audit() if entry["event"] == "forced"]
+    assert forced == ["phone-sast-trust"] * 2
     phone_takes(secured, secured.ctl, before, expect=1)
+
+
+def test_tvs_vouches_for_new_tokens(secured):
+    secured("delete-ctl", "--yes")
+    for name in ("NEW-A", "NEW-B"):
+        secured.create_token(name)
+        upload(secured, name)
+    told = secured.change("mixed-mode", *secured.tokens("NEW-A", "NEW-B")).err
+    assert "phones with Security By Default ask TVS for it" in told and "on every phone" not in told
 
 
 def test_in_non_secure_mode_a_file_goes_node_by_node(tokens):

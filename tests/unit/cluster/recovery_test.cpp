@@ -90,6 +90,32 @@ TEST(Recovery, BeforeReleaseTenThereIsOneWay) {
     EXPECT_THAT(plan(early.state, *early.ways()[0].steps[0].request).refusals, IsEmpty());
 }
 
+TEST(Recovery, ATokenThatIsOnlyNotPluggedInIsNotThrownAway) {
+    Case drawer("9.1(2)", TokenCondition::NotPlugged, TokenCondition::NotPlugged);
+    drawer.facts.spares = {spare(5), spare(6)};
+    EXPECT_THAT(drawer.ways().at(2).needs,
+                ElementsAre("SAST-ADN0054f509 plugged in, or --lost SAST-ADN0054f509",
+                            "SAST-ADN008580ef plugged in, or --lost SAST-ADN008580ef"));
+    drawer.facts.tokens[0].condition = TokenCondition::Lost;
+    for (const bool deleted : {false, true}) {
+        drawer.state.deleted = deleted;
+        ASSERT_EQ(drawer.ways().back().name, "new-tokens");
+        EXPECT_THAT(drawer.ways().back().needs, ElementsAre(HasSubstr("--lost SAST-ADN008580ef")));
+    }
+    // In non-secure mode its drawer is no loss, and no leave to throw it away.
+    drawer.state.mode = Mode::NonSecure;
+    EXPECT_THAT(drawer.ways().back().needs, ElementsAre(HasSubstr("--lost SAST-ADN008580ef")));
+}
+
+TEST(Recovery, TvsVouchesForNewTokens) {
+    Case both("11.0(1)", TokenCondition::Lost, TokenCondition::Locked);
+    both.facts.spares = {spare(5), spare(6)};
+    EXPECT_EQ(both.ways().back().phones, Acceptance::ByHand);
+    put(both.state, Store::PhoneSastTrust, 0, spare(6));
+    EXPECT_EQ(both.ways().back().name, "new-tokens");
+    EXPECT_EQ(both.ways().back().phones, Acceptance::ThroughTvs);
+}
+
 TEST(Recovery, TheCtlWasDeletedAndItsTokensAreThere) {
     Case both("10.5(1)", TokenCondition::Ready, TokenCondition::Ready);
     both.state.deleted = true;

@@ -305,17 +305,68 @@ TEST(Workflow, TheRollbackParameterAsksWhatPhonesHold) {
     EXPECT_TRUE(check_rollback(state));
 }
 
+// Behind the deletion of the CTL that the krakow tokens have signed, and what two new ones ask for.
+struct BeginAnew {
+    State state = krakow_state("9.1(2)");
+    std::vector<sast::Certificate> fresh;
+    Request request;
+
+    BeginAnew() {
+        publish(state, Way::Tokens, Mode::Mixed, golden("tokens"));
+        state.deleted = true;
+        const auto key = load_key(krakow::kRegenerated + ".key");
+        fresh = {make_certificate(key, "SAST-NEW-1", 5), make_certificate(key, "SAST-NEW-2", 6)};
+        request = with_tokens(Operation::MixedMode, fresh);
+    }
+    void know(std::size_t index, TokenState token_state) {
+        state.tokens.push_back({0, "", "", krakow_tokens()[index], token_state});
+    }
+    void vouch() {
+        for (const auto& token : fresh) put(state, Store::PhoneSastTrust, 0, token);
+    }
+};
+
 TEST(Workflow, AllTokensLostBeforeTen) {
     State state = krakow_state("9.1(2)");
     publish(state, Way::Tokens, Mode::Mixed, golden("tokens"));
     EXPECT_THAT(rules(plan(state, tokenless(Operation::Update))), ElementsAre("knows-tokenless"));
-    state.deleted = true;
-    const auto key = load_key(krakow::kRegenerated + ".key");
-    const Planned planned = plan(
-        state, with_tokens(Operation::MixedMode,
-                           {make_certificate(key, "SAST-NEW-1", 5), make_certificate(key, "SAST-NEW-2", 6)}));
+    BeginAnew lost;
+    lost.know(0, TokenState::Lost);
+    lost.know(1, TokenState::Locked);
+    const Planned planned = plan(lost.state, lost.request);
     EXPECT_THAT(planned.refusals, IsEmpty());
     EXPECT_THAT(planned.plan->notes, ElementsAre(HasSubstr("delete the CTL by hand on every phone")));
+    BeginAnew said;
+    said.request.unusable = krakow_tokens();
+    EXPECT_THAT(plan(said.state, said.request).refusals, IsEmpty()) << "recover says it with the request";
+}
+
+TEST(Workflow, ALivingTokenIsNotThrownAway) {
+    for (const TokenState token_state : {TokenState::InUse, TokenState::Retired}) {
+        BeginAnew one;
+        one.know(0, TokenState::Lost);
+        one.know(1, token_state);
+        const Planned planned = plan(one.state, one.request);
+        ASSERT_THAT(rules(planned), ElementsAre("phone-sast-trust", "phone-sast-trust"));
+        EXPECT_THAT(planned.refusals[0].text, HasSubstr("or sign with SAST-ADN008580ef, which phones know"));
+        EXPECT_TRUE(planned.refusals[0].consequence && planned.plan) << "it can be forced";
+        EXPECT_THAT(planned.plan->notes, ElementsAre(HasSubstr("delete the CTL by hand on every phone")));
+    }
+    EXPECT_THAT(rules(plan(BeginAnew().state, BeginAnew().request)),
+                ElementsAre("phone-sast-trust", "phone-sast-trust"))
+        << "of which nothing is known";
+}
+
+TEST(Workflow, TvsVouchesForTokensThatTakeThePlaceOfAll) {
+    for (const TokenState token_state : {TokenState::InUse, TokenState::Lost}) {
+        BeginAnew both;
+        both.know(0, token_state);
+        both.know(1, token_state);
+        both.vouch();
+        EXPECT_THAT(plan(both.state, both.request).refusals, IsEmpty());
+        EXPECT_THAT(plan(both.state, both.request).plan->notes,
+                    ElementsAre(HasSubstr("phones with Security By Default ask TVS for it")));
+    }
 }
 
 // The rules that speak against another certificate in STORE of NODE.
