@@ -55,14 +55,34 @@ Certificates find_named(const std::vector<std::string>& names, const cluster::St
     return named;
 }
 
-cluster::TokenCondition condition_of(const sast::Certificate& certificate,
+const cluster::KnownToken* find_known(const cluster::State& state, const sast::Certificate& certificate) {
+    const auto known = std::ranges::find(state.tokens, certificate, &cluster::KnownToken::certificate);
+    return known == state.tokens.end() ? nullptr : &*known;
+}
+
+// Of a token that is not plugged in: what was said of it before.
+cluster::TokenCondition condition_said(const cluster::KnownToken* known) {
+    using cluster::TokenCondition, cluster::TokenState;
+    switch (known == nullptr ? TokenState::InUse : known->state) {
+        case TokenState::Lost:
+            return TokenCondition::Lost;
+        case TokenState::Locked:
+            return TokenCondition::Locked;
+        case TokenState::Forgotten:
+            return TokenCondition::Forgotten;
+        default:
+            return TokenCondition::NotPlugged;
+    }
+}
+
+cluster::TokenCondition condition_of(const sast::Certificate& certificate, const cluster::State& state,
                                      const std::vector<GivenToken>& plugged, const Certificates& lost,
                                      const Certificates& forgotten) {
     using cluster::TokenCondition;
     if (holds(lost, certificate)) return TokenCondition::Lost;
     if (holds(forgotten, certificate)) return TokenCondition::Forgotten;
     const auto token = std::ranges::find(plugged, certificate, &GivenToken::certificate);
-    if (token == plugged.end()) return TokenCondition::NotPlugged;
+    if (token == plugged.end()) return condition_said(find_known(state, certificate));
     switch (pin_status(token->plugged->token).state) {
         case pkcs11::PinState::FinalTry:
             return TokenCondition::FinalTry;
@@ -87,10 +107,12 @@ bool key_loads(const cluster::State& state, cluster::Store store, const Options&
     }
 }
 
-// What left a CTL of this cluster comes back only when somebody says so.
-const cluster::KnownToken* find_left(const cluster::State& state, const sast::Certificate& certificate) {
-    const auto known = std::ranges::find(state.tokens, certificate, &cluster::KnownToken::certificate);
-    return known == state.tokens.end() || known->state == cluster::TokenState::InUse ? nullptr : &*known;
+// Why a token that the CTL does not name is not taken unless somebody says so; empty where it is none that
+// left it.
+std::string_view reason_to_leave_aside(const cluster::State& state, const sast::Certificate& certificate) {
+    const auto* known = find_known(state, certificate);
+    if (known == nullptr) return "";
+    return known->state == cluster::TokenState::InUse ? "the CTL names it no more" : to_text(known->state);
 }
 
 // The token that NAME means, of those plugged in, or by its certificate in a file.
@@ -118,22 +140,21 @@ Found look(const cluster::State& state, const Options& options) {
     Certificates named;
     if (state.last && state.last->way == cluster::Way::Tokens)
         named = cluster::token_certificates(decode_list(ByteView(state.last->octets)));
-    for (const auto& certificate : named)
-        found.facts.tokens.push_back(
-            {certificate, condition_of(certificate, found.plugged, lost, forgotten)});
-    found.facts.final_try = options.change.signers.token.final_try == pkcs11::FinalTry::Spend;
-    const auto condition = [&](const GivenToken& token) {
-        return condition_of(token.certificate, found.plugged, lost, forgotten);
+    const auto condition = [&](const sast::Certificate& certificate) {
+        return condition_of(certificate, state, found.plugged, lost, forgotten);
     };
+    for (const auto& certificate : named) found.facts.tokens.push_back({certificate, condition(certificate)});
+    found.facts.final_try = options.change.signers.token.final_try == pkcs11::FinalTry::Spend;
     for (const GivenToken& token : found.plugged) {
         if (holds(named, token.certificate) || check_is_token(state, token.certificate) ||
-            condition(token) != cluster::TokenCondition::Ready)
+            condition(token.certificate) != cluster::TokenCondition::Ready)
             continue;
-        if (const auto* left = find_left(state, token.certificate))
-            found.aside.push_back(
-                fmt::format("{} is not taken unless --token names it: {}", token.text, to_text(left->state)));
-        else
+        const std::string_view reason = reason_to_leave_aside(state, token.certificate);
+        if (reason.empty())
             found.facts.spares.push_back(token.certificate);
+        else
+            found.aside.push_back(
+                fmt::format("{} is not taken unless --token names it: {}", token.text, reason));
     }
     if (!options.tokens.empty()) {
         found.facts.spares.clear();
@@ -146,8 +167,9 @@ Found look(const cluster::State& state, const Options& options) {
         found.facts.spares.push_back(token.certificate);
         // As it was named, URI and all, before what was found without a name.
         found.plugged.insert(token.plugged ? found.plugged.begin() : found.plugged.end(), token);
-        if (token.plugged && condition(token) != cluster::TokenCondition::Ready)
-            throw UsageError(fmt::format("--token {}: {}", name, to_text(condition(token))));
+        const cluster::TokenCondition found_so = condition(token.certificate);
+        if (token.plugged && found_so != cluster::TokenCondition::Ready)
+            throw UsageError(fmt::format("--token {}: {}", name, to_text(found_so)));
     }
     found.facts.call_manager_key = key_loads(state, cluster::Store::CallManager, options);
     found.facts.itl_recovery_key = key_loads(state, cluster::Store::ItlRecovery, options);

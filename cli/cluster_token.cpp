@@ -7,6 +7,8 @@
 #include <cli/cluster_change.hpp>
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
+#include <ctlsign/cluster/backup.hpp>
+#include <ctlsign/cluster/operation.hpp>
 #include <ctlsign/trustlist/decode.hpp>
 
 namespace ctlsign::cli {
@@ -25,6 +27,29 @@ const cluster::KnownToken& get_known(const cluster::State& state, const std::str
     throw UsageError(fmt::format("there is no token {}: see ctlsign cluster token list", name));
 }
 
+// The tokens that the CTL on the nodes names.
+std::vector<sast::Certificate> named_tokens(const cluster::State& state) {
+    if (state.ctl() == nullptr) return {};
+    return cluster::token_certificates(decode_list(ByteView(state.ctl()->octets)));
+}
+
+bool holds(const std::vector<sast::Certificate>& named, const cluster::KnownToken& token) {
+    return std::ranges::find(named, token.certificate) != named.end();
+}
+
+Json to_json(const cluster::KnownToken& token, bool named) {
+    return {{"label", token.label},
+            {"serial", token.serial},
+            {"certificate", token.certificate.subject_text()},
+            {"state", to_text(token.state)},
+            {"in-ctl", named}};
+}
+
+std::string to_line(const cluster::KnownToken& token, bool named) {
+    return fmt::format("{}{}{}: {}, {}\n", token.label, token.serial.empty() ? "" : ", serial ", token.serial,
+                       to_text(token.state), named ? "in the CTL" : "not in the CTL");
+}
+
 ExitCode change(const Options& options) {
     cluster::Request request;
     request.operation = cluster::Operation::ChangeTokens;
@@ -41,22 +66,40 @@ ExitCode change(const Options& options) {
                           std::move(at_hand));
 }
 
+// Whether the CTL on the nodes does not name the token that is to leave it: what became of it is remembered
+// then, and nothing is signed.
+bool remember(const Options& options) {
+    Administration administration(options.change.cluster, "cluster token remove", purpose_of(options.change));
+    const cluster::State state = administration.database.load();
+    const cluster::KnownToken& token = get_known(state, options.dropped.front());
+    if (holds(named_tokens(state), token)) return false;
+    if (!options.change.dry_run) {
+        cluster::backup_before_change(administration.database);
+        set_token_state(administration.writer, token.certificate, options.because);
+    }
+    const cluster::State after = administration.database.load();
+    const cluster::KnownToken& known = get_known(after, options.dropped.front());
+    if (options.change.format == Format::AsJson)
+        print_json({{"token", to_json(known, false)}, {"dry-run", options.change.dry_run}});
+    else if (options.change.dry_run)
+        print(fmt::format("{}: would be {}; nothing is changed\n", known.label, to_text(options.because)));
+    else
+        print(to_line(known, false));
+    return true;
+}
+
+ExitCode drop(const Options& options) {
+    return remember(options) ? ExitCode::Done : change(options);
+}
+
 ExitCode list(const Options& options) {
     const cluster::State state = cluster::Database::open_to_read(options.change.cluster.path).load();
-    std::vector<sast::Certificate> in_ctl;
-    if (state.ctl() != nullptr)
-        in_ctl = cluster::token_certificates(decode_list(ByteView(state.ctl()->octets)));
+    const auto in_ctl = named_tokens(state);
     Json json = Json::array();
     std::string text;
     for (const cluster::KnownToken& token : state.tokens) {
-        const bool named = std::ranges::find(in_ctl, token.certificate) != in_ctl.end();
-        json.push_back({{"label", token.label},
-                        {"serial", token.serial},
-                        {"certificate", token.certificate.subject_text()},
-                        {"state", to_text(token.state)},
-                        {"in-ctl", named}});
-        text += fmt::format("{}{}{}: {}, {}\n", token.label, token.serial.empty() ? "" : ", serial ",
-                            token.serial, to_text(token.state), named ? "in the CTL" : "not in the CTL");
+        json.push_back(to_json(token, holds(in_ctl, token)));
+        text += to_line(token, holds(in_ctl, token));
     }
     options.change.format == Format::AsJson ? print_json({{"tokens", std::move(json)}}) : print(text);
     return ExitCode::Done;
@@ -97,13 +140,15 @@ void add_cluster_token(Command parent, Action& action) {
 
     const auto removing = std::make_shared<Options>();
     Command remove =
-        add_command(token, "remove", "Have a CTL signed that names a token no more: that revokes it",
+        add_command(token, "remove",
+                    "Have a CTL signed that names a token no more: that revokes it; of one that it does not "
+                    "name, remember what became of it",
                     "ctlsign cluster token remove SAST-ADN0054f509 --lost --token SAST-ADN008580ef");
     remove.add_option("TOKEN", removing->dropped, "Label or serial number").required().once();
     add_reasons(remove, removing);
     add_token_argument(remove, removing->change.signers);
     add_change_options(remove, removing->change);
-    remove.callback([&action, removing] { action = [removing] { return change(*removing); }; });
+    remove.callback([&action, removing] { action = [removing] { return drop(*removing); }; });
 
     const auto listing = std::make_shared<Options>();
     Command known = add_command(token, "list", "The tokens that have signed for this cluster, or may",

@@ -176,6 +176,10 @@ std::int64_t adopt(Writer& writer, const Bytes& octets) {
     entry.mode = Mode::NonSecure;
     const auto tokens = token_certificates(list);
     for (const auto& token : tokens) entry.tokens.push_back({0, "", "", token, TokenState::InUse});
+    // What became of the others is kept where it is known.
+    for (const KnownToken& known : writer.database().load().tokens)
+        if (std::ranges::find(tokens, known.certificate) == tokens.end())
+            entry.tokens.push_back({0, "", "", known.certificate, TokenState::Retired});
     for (const Record& record : list.records()) {
         if ((record.role() == Role::Ccm || record.role() == Role::CcmTftp) && record.certificate())
             entry.mode = Mode::Mixed;
@@ -191,6 +195,14 @@ std::int64_t adopt(Writer& writer, const Bytes& octets) {
                   {"file", sha1_of(entry.octets)}});
     transaction.commit();
     return publication;
+}
+
+void set_token_state(Writer& writer, const sast::Certificate& token, TokenState state) {
+    sqlite::Transaction transaction(writer.connection());
+    store_tokens(writer.connection(), {{0, "", "", token, state}});
+    append_audit(writer, "token",
+                 {{"certificate", token.subject_text()}, {"state", std::string(to_text(state))}});
+    transaction.commit();
 }
 
 std::optional<Unfinished> find_unfinished(const Database& database) {

@@ -23,9 +23,12 @@ Carried carry_out(Writer& writer, const Plan& plan, sast::Signer* signer, std::v
                   const std::vector<Refusal>& forced);
 
 /// Takes OCTETS, which every node serves already, for the cluster's CTL: one that was secured otherwise.
-/// Throws Errc::Malformed, or Errc::NotVerified when its signature is not valid. Returns the publication's
-/// id.
+/// Tokens that it does not name are retired. Throws Errc::Malformed, or Errc::NotVerified when its signature
+/// is not valid. Returns the publication's id.
 std::int64_t adopt(Writer& writer, const Bytes& octets);
+
+/// Remembers what became of TOKEN, which the CTL on the nodes does not name: nothing is signed for it.
+void set_token_state(Writer& writer, const sast::Certificate& token, TokenState state);
 
 /// What a killed or failed process has left half done.
 struct Unfinished {

@@ -310,11 +310,19 @@ class Planner {
         if (!result_.plan) return;
         for (const auto& token : tokens)
             result_.plan->tokens.push_back({0, "", "", token, TokenState::InUse});
+        const auto leave = [&](std::span<const sast::Certificate> leaving) {
+            for (const auto& token : leaving)
+                if (!contains(tokens, token))
+                    result_.plan->tokens.push_back({0, "", "", token, request_.dropped_because});
+        };
         // What stood in the CTL before and does no more can update it no more.
-        if (!last_) return;
-        for (const auto& token : token_certificates(*last_))
-            if (!contains(tokens, token))
-                result_.plan->tokens.push_back({0, "", "", token, request_.dropped_because});
+        std::vector<sast::Certificate> before;
+        if (last_) before = token_certificates(*last_);
+        leave(before);
+        // Of a token that had left it already, what became of it is remembered.
+        std::vector<sast::Certificate> dropped = request_.dropped;
+        std::erase_if(dropped, [&](const auto& token) { return contains(before, token); });
+        leave(dropped);
     }
 
     void by_publisher(Mode mode, std::span<const sast::Certificate> sasts) {

@@ -135,13 +135,60 @@ def test_all_tokens_lost_before_release_ten(secured):
     anew = ("mixed-mode", *secured.tokens("NEW-A", "NEW-B"))
     refused = secured.change(*anew, expect=4).err
     assert "rule phone-sast-trust" in refused and f"sign with {FIRST} or {SECOND}, which phones know" in refused
-    assert secured.ctl is None
+    secured("token", "remove", FIRST, "--lost")
+    assert f"sign with {SECOND}, which phones know" in secured.change(*anew, expect=4).err and secured.ctl is None
+    secured("token", "remove", SECOND, "--locked")
+    result = secured.change(*anew)
+    assert "delete the CTL by hand on every phone" in result.err
+    phone_takes(secured, secured.ctl, before, expect=1)
+    assert known(secured)[FIRST] == ("lost", False) and known(secured)[SECOND] == ("locked", False)
+
+
+def test_tokens_that_phones_know_are_thrown_away_by_force_alone(secured):
+    secured("delete-ctl", "--yes")
+    for name in ("NEW-A", "NEW-B"):
+        secured.create_token(name)
+    anew = ("mixed-mode", *secured.tokens("NEW-A", "NEW-B"))
+    assert "rule phone-sast-trust" in secured.change(*anew, expect=4).err and secured.ctl is None
     result = secured.change(*anew, "--force")
     assert "every phone needs its CTL deleted by hand" in result.err
-    assert "delete the CTL by hand on every phone" in result.err
     forced = [entry["rule"] for entry in secured.audit() if entry["event"] == "forced"]
     assert forced == ["phone-sast-trust"] * 2
-    phone_takes(secured, secured.ctl, before, expect=1)
+
+
+def test_a_lost_token_comes_back_with_a_backup(secured):
+    secured("backup", "-o", "before.backup")
+    secured.create_token("NEW")
+    secured.change("token", "add", "pkcs11:token=NEW", "--drop", FIRST, "--lost", *secured.tokens(SECOND))
+    after = secured.ctl
+    secured("restore", "before.backup", "--yes")
+    secured("adopt", "--yes")
+    assert known(secured)[FIRST] == ("retired", False)
+    told = secured("recover", "--lost", SECOND, expect=1)
+    assert f"{FIRST} is not taken unless --token names it: retired" in told.err
+    assert "needs a new token, plugged in" in told.out
+    # What became of it is remembered; no CTL is signed for that.
+    remove = ("token", "remove", FIRST, "--lost")
+    assert "nothing is changed" in secured(*remove, "--dry-run").out and known(secured)[FIRST] == ("retired", False)
+    assert secured(*remove).out.endswith(": lost, not in the CTL\n")
+    assert known(secured)[FIRST] == ("lost", False) and secured.ctl == after
+    last = secured.audit()[-1]
+    assert (last["event"], last["state"]) == ("token", "lost")
+    assert json.loads(secured("token", "remove", FIRST, "--json").out)["token"]["state"] == "lost", "it stays lost"
+
+
+def test_what_became_of_a_token_is_remembered_whatever_signs(secured):
+    for name in ("A", "B"):
+        secured.create_token(name)
+    for name in ("A", "B"):
+        secured.change("token", "add", f"pkcs11:token={name}", *secured.tokens(SECOND))
+    secured.change("token", "remove", "A", *secured.tokens(SECOND))
+    secured.change("token", "add", "pkcs11:token=A", "--drop", "B", *secured.tokens(SECOND))
+    secured.change("token", "remove", "A", *secured.tokens(SECOND))
+    assert known(secured)["A"] == known(secured)["B"] == ("retired", False)
+    secured.create_token("C")
+    secured.change("token", "add", "pkcs11:token=C", "--drop", "B", "--lost", *secured.tokens(SECOND))
+    assert known(secured)["B"] == ("lost", False) and known(secured)["A"] == ("retired", False)
 
 
 def test_tvs_vouches_for_new_tokens(secured):
