@@ -306,23 +306,28 @@ class Planner {
 
     void by_token(Mode mode, std::span<const sast::Certificate> tokens, const sast::Certificate& signer) {
         object(check_not_expired(state_, signer, std::max<std::int64_t>(request_.time, request_.now)));
+        // What stood in the CTL before and does no more can update it no more.
+        std::vector<sast::Certificate> leaving;
+        if (last_) leaving = token_certificates(*last_);
+        std::erase_if(leaving, [&](const auto& token) { return contains(tokens, token); });
+        announce_leaving(leaving);
+        // Of a token that had left it already, what became of it is remembered.
+        for (const auto& token : request_.dropped)
+            if (!contains(leaving, token) && !contains(tokens, token)) leaving.push_back(token);
         make(Way::Tokens, mode, tokens, signer);
         if (!result_.plan) return;
         for (const auto& token : tokens)
             result_.plan->tokens.push_back({0, "", "", token, TokenState::InUse});
-        const auto leave = [&](std::span<const sast::Certificate> leaving) {
-            for (const auto& token : leaving)
-                if (!contains(tokens, token))
-                    result_.plan->tokens.push_back({0, "", "", token, request_.dropped_because});
-        };
-        // What stood in the CTL before and does no more can update it no more.
-        std::vector<sast::Certificate> before;
-        if (last_) before = token_certificates(*last_);
-        leave(before);
-        // Of a token that had left it already, what became of it is remembered.
-        std::vector<sast::Certificate> dropped = request_.dropped;
-        std::erase_if(dropped, [&](const auto& token) { return contains(before, token); });
-        leave(dropped);
+        for (const auto& token : leaving)
+            result_.plan->tokens.push_back({0, "", "", token, request_.dropped_because});
+    }
+
+    // Nobody may have thought of what is neither named again nor dropped by name.
+    void announce_leaving(std::span<const sast::Certificate> leaving) {
+        const auto living = living_tokens();
+        for (const auto& token : leaving)
+            if (contains(living, token) && !contains(request_.dropped, token))
+                note(fmt::format("{} leaves the CTL, and can no longer update it", token_name(token)));
     }
 
     void by_publisher(Mode mode, std::span<const sast::Certificate> sasts) {
@@ -361,7 +366,8 @@ class Planner {
                    (known != state_.tokens.end() && known->state != TokenState::InUse &&
                     known->state != TokenState::Retired);
         };
-        std::vector<sast::Certificate> living = token_certificates(*last_);
+        std::vector<sast::Certificate> living;
+        if (last_) living = token_certificates(*last_);
         std::erase_if(living, declared);
         return living;
     }

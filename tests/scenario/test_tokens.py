@@ -104,6 +104,18 @@ def test_the_token_that_may_sign_does(secured):
     phone_takes(secured, secured.ctl, before)
 
 
+def test_a_token_does_not_leave_the_ctl_unsaid(secured):
+    secured.create_token("THIRD")
+    secured.change("token", "add", "pkcs11:token=THIRD", *secured.tokens(SECOND))
+    secured.change("non-secure-mode", *secured.tokens(SECOND))
+    note = "SAST-THIRD leaves the CTL, and can no longer update it"
+    anew = ("mixed-mode", *secured.tokens(FIRST, SECOND))
+    assert note in secured(*anew, "--dry-run").err
+    told = secured.change(*anew).err
+    assert 0 <= told.find(note) < told.find("Do you want to continue?")
+    assert known(secured)["THIRD"] == ("retired", False)
+
+
 def test_a_downgrade_below_ten(tokens):
     tokens.change("mixed-mode", "--tokenless")
     before = tokens.ctl

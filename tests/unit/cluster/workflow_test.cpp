@@ -293,7 +293,8 @@ TEST(Workflow, FromNonSecureModeTheTokenOfTheCtlSigns) {
     state.deleted = true;
     const Planned planned = plan(state, with_tokens(Operation::MixedMode, {known, stranger}));
     EXPECT_EQ(planned.plan.value().signer, known);
-    EXPECT_THAT(planned.plan->notes, IsEmpty()) << "phones hold a CTL that names it";
+    EXPECT_THAT(planned.plan->notes, ElementsAre(HasSubstr("SAST-ADN008580ef leaves the CTL")))
+        << "phones hold a CTL that names the signer";
 }
 
 TEST(Workflow, TheRollbackParameterAsksWhatPhonesHold) {
@@ -350,7 +351,8 @@ TEST(Workflow, ALivingTokenIsNotThrownAway) {
         ASSERT_THAT(rules(planned), ElementsAre("phone-sast-trust", "phone-sast-trust"));
         EXPECT_THAT(planned.refusals[0].text, HasSubstr("or sign with SAST-ADN008580ef, which phones know"));
         EXPECT_TRUE(planned.refusals[0].consequence && planned.plan) << "it can be forced";
-        EXPECT_THAT(planned.plan->notes, ElementsAre(HasSubstr("delete the CTL by hand on every phone")));
+        EXPECT_THAT(planned.plan->notes, ElementsAre(HasSubstr("delete the CTL by hand on every phone"),
+                                                     HasSubstr("SAST-ADN008580ef leaves the CTL")));
     }
     EXPECT_THAT(rules(plan(BeginAnew().state, BeginAnew().request)),
                 ElementsAre("phone-sast-trust", "phone-sast-trust"))
@@ -358,15 +360,35 @@ TEST(Workflow, ALivingTokenIsNotThrownAway) {
 }
 
 TEST(Workflow, TvsVouchesForTokensThatTakeThePlaceOfAll) {
-    for (const TokenState token_state : {TokenState::InUse, TokenState::Lost}) {
-        BeginAnew both;
-        both.know(0, token_state);
-        both.know(1, token_state);
-        both.vouch();
-        EXPECT_THAT(plan(both.state, both.request).refusals, IsEmpty());
-        EXPECT_THAT(plan(both.state, both.request).plan->notes,
-                    ElementsAre(HasSubstr("phones with Security By Default ask TVS for it")));
-    }
+    BeginAnew lost;
+    lost.know(0, TokenState::Lost);
+    lost.know(1, TokenState::Lost);
+    lost.vouch();
+    EXPECT_THAT(plan(lost.state, lost.request).refusals, IsEmpty());
+    EXPECT_THAT(plan(lost.state, lost.request).plan->notes,
+                ElementsAre(HasSubstr("phones with Security By Default ask TVS for it")));
+    BeginAnew living;
+    living.vouch();
+    EXPECT_THAT(plan(living.state, living.request).refusals, IsEmpty());
+    EXPECT_THAT(plan(living.state, living.request).plan->notes,
+                ElementsAre(HasSubstr("phones with Security By Default ask TVS for it"),
+                            HasSubstr("leaves the CTL"), HasSubstr("leaves the CTL")));
+}
+
+TEST(Workflow, WhatIsNeitherNamedAgainNorDroppedLeavesAloud) {
+    State state = krakow_state("10.5(1)");
+    publish(state, Way::Tokens, Mode::NonSecure, golden("tokens"));
+    const auto tokens = krakow_tokens();
+    const auto stranger = make_certificate(load_key(krakow::kRegenerated + ".key"), "SAST-NEW", 5);
+    const Request made = with_tokens(Operation::MixedMode, {tokens[0], stranger});
+    const Planned planned = plan(state, made);
+    EXPECT_THAT(planned.refusals, IsEmpty());
+    EXPECT_THAT(planned.plan->notes,
+                ElementsAre("SAST-ADN008580ef leaves the CTL, and can no longer update it"));
+    EXPECT_THAT(plan(state, with_tokens(Operation::MixedMode, tokens)).plan->notes, IsEmpty());
+    // What is known to be lost is missed by nobody.
+    state.tokens.push_back({0, "", "", tokens[1], TokenState::Lost});
+    EXPECT_THAT(plan(state, made).plan->notes, IsEmpty());
 }
 
 // The rules that speak against another certificate in STORE of NODE.
