@@ -6,6 +6,7 @@
 #include <cli/cluster.hpp>
 #include <cli/cluster_change.hpp>
 #include <cli/cluster_nodes.hpp>
+#include <cli/input.hpp>
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
 #include <cli/token_report.hpp>
@@ -82,16 +83,14 @@ cluster::TokenCondition condition_of(const sast::Certificate& certificate, const
     if (holds(lost, certificate)) return TokenCondition::Lost;
     if (holds(forgotten, certificate)) return TokenCondition::Forgotten;
     const auto token = std::ranges::find(plugged, certificate, &GivenToken::certificate);
-    if (token == plugged.end()) return condition_said(find_known(state, certificate));
-    switch (pin_status(token->plugged->token).state) {
-        case pkcs11::PinState::FinalTry:
-            return TokenCondition::FinalTry;
-        case pkcs11::PinState::Locked:
-        case pkcs11::PinState::NotInitialized:
-            return TokenCondition::Locked;
-        default:
-            return TokenCondition::Ready;
-    }
+    if (token == plugged.end() || !token->plugged) return condition_said(find_known(state, certificate));
+    const auto pin = pin_status(token->plugged->token).state;
+    if (pin == pkcs11::PinState::Locked || pin == pkcs11::PinState::NotInitialized)
+        return TokenCondition::Locked;
+    // As the rules see it: whom TVS does not vouch for cannot sign, tries or not.
+    const bool vouched = !check_not_expired(state, certificate, unix_now());
+    if (pin == pkcs11::PinState::FinalTry && vouched) return TokenCondition::FinalTry;
+    return certificate.not_after() < unix_now() ? TokenCondition::Expired : TokenCondition::Ready;
 }
 
 // Whether the publisher's key of STORE is where the stores say.
@@ -109,10 +108,21 @@ bool key_loads(const cluster::State& state, cluster::Store store, const Options&
 
 // Why a token that the CTL does not name is not taken unless somebody says so; empty where it is none that
 // left it.
-std::string_view reason_to_leave_aside(const cluster::State& state, const sast::Certificate& certificate) {
+std::string_view reason_to_leave_aside(const cluster::State& state, const sast::Certificate& certificate,
+                                       cluster::TokenCondition condition) {
     const auto* known = find_known(state, certificate);
-    if (known == nullptr) return "";
-    return known->state == cluster::TokenState::InUse ? "the CTL names it no more" : to_text(known->state);
+    if (known != nullptr)
+        return known->state == cluster::TokenState::InUse ? "the CTL names it no more"
+                                                          : to_text(known->state);
+    return condition == cluster::TokenCondition::Expired ? to_text(condition) : "";
+}
+
+// Whether a token in this CONDITION may sign, or begin to.
+bool is_usable(const cluster::State& state, const sast::Certificate& certificate,
+               cluster::TokenCondition condition) {
+    return condition == cluster::TokenCondition::Ready ||
+           (condition == cluster::TokenCondition::Expired &&
+            !check_not_expired(state, certificate, unix_now()));
 }
 
 // The token that NAME means, of those plugged in, or by its certificate in a file.
@@ -147,30 +157,31 @@ Found look(const cluster::State& state, const Options& options) {
     found.facts.final_try = options.change.signers.token.final_try == pkcs11::FinalTry::Spend;
     for (const GivenToken& token : found.plugged) {
         if (holds(named, token.certificate) || check_is_token(state, token.certificate) ||
-            condition(token.certificate) != cluster::TokenCondition::Ready)
+            !is_usable(state, token.certificate, condition(token.certificate)))
             continue;
-        const std::string_view reason = reason_to_leave_aside(state, token.certificate);
+        const std::string_view reason =
+            reason_to_leave_aside(state, token.certificate, condition(token.certificate));
         if (reason.empty())
             found.facts.spares.push_back(token.certificate);
         else
             found.aside.push_back(
                 fmt::format("{} is not taken unless --token names it: {}", token.text, reason));
     }
-    if (!options.tokens.empty()) {
-        found.facts.spares.clear();
-        found.facts.spares_named = true;
-    }
+    Certificates spares;
     for (const std::string& name : options.tokens) {
         const GivenToken token = find_spare(name, found.plugged, options.change.signers.token);
-        if (holds(named, token.certificate))
-            throw UsageError(fmt::format("--token {}: the CTL names it, it is no new one", name));
-        found.facts.spares.push_back(token.certificate);
+        const bool signs = holds(named, token.certificate);
+        (signs ? found.facts.signers : spares).push_back(token.certificate);
         // As it was named, URI and all, before what was found without a name.
         found.plugged.insert(token.plugged ? found.plugged.begin() : found.plugged.end(), token);
         const cluster::TokenCondition found_so = condition(token.certificate);
-        if (token.plugged && found_so != cluster::TokenCondition::Ready)
+        const bool usable = is_usable(state, token.certificate, found_so) ||
+                            (signs && found_so == cluster::TokenCondition::FinalTry);
+        if ((signs || token.plugged) && !usable)
             throw UsageError(fmt::format("--token {}: {}", name, to_text(found_so)));
     }
+    found.facts.spares_named = !spares.empty();
+    if (found.facts.spares_named) found.facts.spares = std::move(spares);
     found.facts.call_manager_key = key_loads(state, cluster::Store::CallManager, options);
     found.facts.itl_recovery_key = key_loads(state, cluster::Store::ItlRecovery, options);
     return found;
@@ -354,10 +365,11 @@ void add_cluster_recover(Command parent, Action& action) {
         .type_name("TOKEN")
         .one_value();
     command
-        .add_option("--token", options->tokens,
-                    "A new token that the CTL is to name: PKCS#11 URI, label or serial number; the last one "
-                    "signs where all of them are new (default: those plugged in, when there are no more "
-                    "than the way needs)")
+        .add_option(
+            "--token", options->tokens,
+            "A token that the CTL names, to sign, or a new one that it is to name: PKCS#11 URI, label or "
+            "serial number; the last one signs where all of them are new (default: those plugged in, "
+            "when there are no more new ones than the way needs)")
         .type_name("SIGNER")
         .one_value();
     command

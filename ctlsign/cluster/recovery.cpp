@@ -11,8 +11,13 @@ namespace ctlsign::cluster {
 
 namespace {
 
-constexpr std::array<std::string_view, 6> kConditions{
-    "ready", "one try left before it locks", "locked", "not plugged in", "lost", "its PIN is forgotten"};
+constexpr std::array<std::string_view, 7> kConditions{"ready",
+                                                      "one try left before it locks",
+                                                      "locked",
+                                                      "not plugged in",
+                                                      "lost",
+                                                      "its PIN is forgotten",
+                                                      "its certificate has expired"};
 
 RecoveryStep by_hand(std::string text) {
     return {std::move(text), std::nullopt};
@@ -92,15 +97,34 @@ class Assessor {
         new_pair();
     }
 
-    // Who signs is the last that is ready, else the last with one try left.
+    // How gladly a token signs; 0: it cannot. Phones that hold the CTL take an expired one, TVS does not.
+    int rank(const SignerFacts::Token& token) const {
+        switch (token.condition) {
+            case TokenCondition::Ready:
+                return 3;
+            case TokenCondition::Expired:
+                return state_.holds(Store::PhoneSastTrust, token.certificate) ? 0 : 2;
+            case TokenCondition::FinalTry:
+                return 1;
+            default:
+                return 0;
+        }
+    }
+
+    // Whether TOKEN may be asked to sign: where the administrator has named some, it is one of them.
+    bool is_wanted(const SignerFacts::Token& token) const {
+        return facts_.signers.empty() ||
+               std::ranges::find(facts_.signers, token.certificate) != facts_.signers.end();
+    }
+
+    // Who signs is the last of those that do it most gladly.
     void look_at(const SignerFacts::Token& token, const SignerFacts::Token*& signer, Tokens& gone) {
         const std::string line =
             fmt::format("token {}: {}", token_name(token.certificate), to_text(token.condition));
-        if (token.condition == TokenCondition::Ready || token.condition == TokenCondition::FinalTry) {
-            result_.works.push_back(line);
-            if (token.condition == TokenCondition::Ready || signer == nullptr ||
-                signer->condition == TokenCondition::FinalTry)
-                signer = &token;
+        if (rank(token) > 0) {
+            const bool expired = token.condition == TokenCondition::Expired;
+            result_.works.push_back(line + (expired ? "; phones that hold the CTL take what it signs" : ""));
+            if (is_wanted(token) && (signer == nullptr || rank(token) >= rank(*signer))) signer = &token;
             return;
         }
         // Where no phone is secured, a token may stay in its drawer.
@@ -237,7 +261,22 @@ class Assessor {
         return take_spares(way, staying >= 2 ? 0 : 2 - staying, "a new token, plugged in");
     }
 
-    void replace_token(const SignerFacts::Token& signer, const Tokens& gone) {
+    static bool is_expired(const SignerFacts::Token* token) {
+        return token->condition == TokenCondition::Expired;
+    }
+    // An expired token stays in the CTL where there is no other to take its place.
+    Tokens keep_expired(Tokens gone) const {
+        while (facts_.tokens.size() - gone.size() + facts_.spares.size() < 2) {
+            const auto kept = std::ranges::find_if(gone, is_expired);
+            if (kept == gone.end()) break;
+            gone.erase(kept);
+        }
+        return gone;
+    }
+
+    void replace_token(const SignerFacts::Token& signer, Tokens gone) {
+        // What is lost leaves at once.
+        if (!std::ranges::all_of(gone, is_expired)) gone = keep_expired(std::move(gone));
         WayOut way{"replace-token",
                    fmt::format("sign with {}, name a new token instead of what is lost",
                                token_name(signer.certificate)),
@@ -259,7 +298,8 @@ class Assessor {
     }
 
     // Phones hold the CTL that was deleted, and SIGNER is a SAST of it.
-    void make_again(const SignerFacts::Token& signer, const Tokens& gone) {
+    void make_again(const SignerFacts::Token& signer, Tokens gone) {
+        gone = keep_expired(std::move(gone));
         WayOut way{"mixed-mode",
                    fmt::format("make the CTL anew, signed by {}", token_name(signer.certificate)),
                    Acceptance::ByThemselves,

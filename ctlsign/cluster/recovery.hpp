@@ -10,7 +10,7 @@
 namespace ctlsign::cluster {
 
 /// What a token of the CTL is good for.
-enum class TokenCondition { Ready, FinalTry, Locked, NotPlugged, Lost, Forgotten };
+enum class TokenCondition { Ready, FinalTry, Locked, NotPlugged, Lost, Forgotten, Expired };
 std::string_view to_text(TokenCondition condition) noexcept;  ///< a few words, for people
 
 /// What was found of who could sign, without a PIN.
@@ -19,10 +19,11 @@ struct SignerFacts {
         sast::Certificate certificate;
         TokenCondition condition{};
     };
-    std::vector<Token> tokens;              ///< those that the CTL names, or named before it was deleted
-    std::vector<sast::Certificate> spares;  ///< plugged in, and no CTL names them
-    bool spares_named = false;              ///< by the administrator: all of them are meant
-    bool final_try = false;                 ///< that of a token may be spent
+    std::vector<Token> tokens;                 ///< those that the CTL names, or named before it was deleted
+    std::vector<sast::Certificate> signers{};  ///< those of them that the administrator wants to sign: any
+    std::vector<sast::Certificate> spares;     ///< plugged in, and no CTL names them
+    bool spares_named = false;                 ///< by the administrator: all of them are meant
+    bool final_try = false;                    ///< that of a token may be spent
     bool call_manager_key = false, itl_recovery_key = false;  ///< the publisher's keys load
 };
 

@@ -136,7 +136,7 @@ class Planner {
         if (tokens.empty()) return;
         // Phones hold the last CTL, even where it was deleted from the nodes.
         const auto known = last_ ? find_known_signer({}) : std::nullopt;
-        const sast::Certificate signer = known.value_or(tokens.back());
+        const sast::Certificate signer = known.value_or(choose_first_signer(tokens));
         if (const TrustList* list = on_nodes()) {
             object(check_token_in_ctl(*list, signer));
             if (!known && state_.last->way == Way::Tokenless) need_trust_in(tokens);
@@ -265,12 +265,29 @@ class Planner {
         return tokens;
     }
 
-    // The last of the tokens given that is a SAST of the last CTL.
+    std::int64_t judged_at() const { return std::max<std::int64_t>(request_.time, request_.now); }
+
+    // How gladly TOKEN signs: one that has not expired, one that phones take all the same, one that they do
+    // not.
+    int rank(const sast::Certificate& token) const {
+        if (token.not_after() >= judged_at()) return 2;
+        return check_not_expired(state_, token, judged_at()) ? 0 : 1;
+    }
+    // The last of the tokens given that are a SAST of the last CTL and sign most gladly.
     std::optional<sast::Certificate> find_known_signer(std::span<const sast::Certificate> excluded) const {
         std::optional<sast::Certificate> signer;
         for (const auto& token : request_.tokens)
-            if (is_sast(*last_, token) && !contains(excluded, token)) signer = token;
+            if (is_sast(*last_, token) && !contains(excluded, token) &&
+                (!signer || rank(token) >= rank(*signer)))
+                signer = token;
         return signer;
+    }
+
+    // Of tokens that no CTL names: what is no more than the file of a certificate need not sign.
+    sast::Certificate choose_first_signer(std::span<const sast::Certificate> tokens) const {
+        for (auto token = tokens.rbegin(); token != tokens.rend(); ++token)
+            if (rank(*token) > 0) return *token;
+        return tokens.back();
     }
 
     // With none of them, the last of all as it may be forced.
@@ -305,7 +322,7 @@ class Planner {
     }
 
     void by_token(Mode mode, std::span<const sast::Certificate> tokens, const sast::Certificate& signer) {
-        object(check_not_expired(state_, signer, std::max<std::int64_t>(request_.time, request_.now)));
+        object(check_not_expired(state_, signer, judged_at()));
         // What stood in the CTL before and does no more can update it no more.
         std::vector<sast::Certificate> leaving;
         if (last_) leaving = token_certificates(*last_);
@@ -357,12 +374,12 @@ class Planner {
         need_tvs();
     }
 
-    // Those of the last CTL that nobody has said to be lost, locked, or of a forgotten PIN: phones take what
-    // they sign.
+    // Those of the last CTL that may still sign: nobody has said that they are lost, locked, or of a
+    // forgotten PIN.
     std::vector<sast::Certificate> living_tokens() const {
         const auto declared = [&](const sast::Certificate& token) {
             const auto known = std::ranges::find(state_.tokens, token, &KnownToken::certificate);
-            return contains(request_.unusable, token) ||
+            return contains(request_.unusable, token) || rank(token) == 0 ||
                    (known != state_.tokens.end() && known->state != TokenState::InUse &&
                     known->state != TokenState::Retired);
         };

@@ -234,6 +234,44 @@ def test_a_release_that_takes_no_tokens(secured):
     assert secured("recover").out.endswith("nothing is lost\n")
 
 
+@pytest.fixture
+def aged(tokens):
+    """Mixed mode by three tokens, the certificate of FIRST expired in Phone-SAST-trust, THIRD gone."""
+    tokens.unplug(SECOND)
+    for name in ("A", "THIRD"):
+        tokens.create_token(name)
+    tokens.change("mixed-mode", *tokens.tokens("A", "THIRD", FIRST))
+    tokens("certificate", "import", KRAKOW / "tokens" / f"{FIRST}.pem", "--store", "Phone-SAST-trust")
+    tokens.unplug("THIRD")
+    return tokens
+
+
+def test_an_expired_token_does_not_sign(aged):
+    found = shown(aged, "recover", "--lost", "THIRD", expect=1)
+    assert f"token {FIRST}: its certificate has expired" in found["lost"]
+    assert "token SAST-A: ready" in found["works"] and FIRST not in str(found["works"])
+    assert found["ways"][0]["text"].startswith("sign with SAST-A, ")
+    step = ("recover", "--lost", "THIRD", "--way", "replace-token", *pin(aged, "A"), "--yes", *TIME)
+    done = shown(aged, *step)["steps"][0]["done"]
+    assert "SAST-A" in done["signer"] and states(aged)["THIRD"] == "lost" and states(aged)[FIRST] == "in use"
+    # With a new one at hand it goes.
+    aged.create_token("NEW")
+    aged("recover", "--way", "replace-token", *pin(aged, "A"), "--yes", *TIME)
+    assert states(aged) == {"A": "in use", "THIRD": "lost", FIRST: "retired", "NEW": "in use"}
+    assert aged("recover").out.endswith("nothing is lost\n")
+
+
+def test_who_signs_can_be_said(aged):
+    lost = ("recover", "--lost", "THIRD", "--way", "replace-token")
+    assert "its certificate has expired" in aged(*lost, "--token", FIRST, "--yes", expect=2).err
+    done = shown(aged, *lost, "--token", "A", *pin(aged, "A"), "--yes", *TIME)
+    assert "SAST-A" in done["steps"][0]["done"]["signer"]
+    updated = shown(aged, "update", "--token", "pkcs11:token=A", "--token", f"pkcs11:token={FIRST}", *pin(aged, "A"),
+                    "--yes", *TIME)
+    assert "SAST-A" in updated["signer"]
+    assert "rule phone-sast-trust" in aged.change("update", *aged.tokens(FIRST), expect=4).err
+
+
 def test_one_document_for_a_way_of_two_steps(both_lost):
     cluster, recover = both_lost
     way = (*recover, "--way", "new-tokens", "--token", "NEW-A", "--token", "NEW-B", "--yes", *TIME)

@@ -196,6 +196,52 @@ TEST(Recovery, OneTryLeftIsNoLoss) {
     EXPECT_THAT(last.ways()[0].steps[0].request->dropped, ElementsAre(krakow_tokens()[1]));
 }
 
+TEST(Recovery, AnExpiredTokenSignsLast) {
+    for (const bool first : {true, false}) {
+        const auto expired = TokenCondition::Expired, ready = TokenCondition::Ready;
+        Case one("10.5(1)", first ? expired : ready, first ? ready : expired);
+        EXPECT_THAT(one.ways(), IsEmpty()) << "phones that hold the CTL take it all the same";
+        one.state.deleted = true;
+        const std::string other = first ? "SAST-ADN008580ef" : "SAST-ADN0054f509";
+        EXPECT_EQ(one.ways().at(0).text, "make the CTL anew, signed by " + other);
+        // TVS vouches for it no more.
+        one.state.deleted = false;
+        put(one.state, Store::PhoneSastTrust, 0, krakow_tokens()[first ? 0 : 1]);
+        EXPECT_THAT(assess(one.state, one.facts).lost, ElementsAre(HasSubstr("its certificate has expired")));
+        EXPECT_THAT(one.names(), ElementsAre("replace-token?", "to-tokenless"));
+        one.facts.spares = {spare(5)};
+        EXPECT_EQ(one.ways()[0].text, "sign with " + other + ", name a new token instead of what is lost");
+        EXPECT_THAT(one.names(), ElementsAre("replace-token", "to-tokenless"));
+    }
+    Case last("10.5(1)", TokenCondition::Expired, TokenCondition::FinalTry);
+    last.state.deleted = true;
+    EXPECT_THAT(last.ways().at(0).text, HasSubstr("signed by SAST-ADN0054f509"));
+}
+
+TEST(Recovery, ALostTokenLeavesThoughAnExpiredOneStays) {
+    State state = krakow_state("10.5(1)");
+    const auto old = krakow_tokens()[0], other = krakow_tokens()[1], third = spare(5);
+    publish(state, Way::Tokens, Mode::Mixed, read_data("krakow/CTLFile-tokens.tlv"));
+    put(state, Store::PhoneSastTrust, 0, old);
+    SignerFacts facts;
+    facts.tokens = {
+        {other, TokenCondition::Ready}, {old, TokenCondition::Expired}, {third, TokenCondition::Lost}};
+    const auto dropped = [&] { return assess(state, facts).ways.at(0).steps.at(0).request.value().dropped; };
+    EXPECT_THAT(assess(state, facts).ways.at(0).needs, IsEmpty());
+    EXPECT_THAT(dropped(), ElementsAre(third));
+    facts.spares = {spare(6)};
+    EXPECT_THAT(dropped(), ElementsAre(old, third));
+}
+
+TEST(Recovery, TheAdministratorSaysWhoSigns) {
+    Case both("10.5(1)", TokenCondition::Ready, TokenCondition::Ready);
+    both.state.deleted = true;
+    EXPECT_THAT(both.ways().at(0).text, HasSubstr("signed by SAST-ADN008580ef"));
+    both.facts.signers = {krakow_tokens()[0]};
+    EXPECT_THAT(both.ways().at(0).text, HasSubstr("signed by SAST-ADN0054f509"));
+    EXPECT_EQ(plan(both.state, *both.ways()[0].steps[0].request).plan.value().signer, krakow_tokens()[0]);
+}
+
 TEST(Recovery, WhatBecameOfEachTokenIsRemembered) {
     const Case both("10.5(1)", TokenCondition::Lost, TokenCondition::Forgotten);
     for (const auto& way : both.ways()) {

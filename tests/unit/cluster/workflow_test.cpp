@@ -188,6 +188,41 @@ TEST(Workflow, OfTheTokensGivenOneThatIsInTheCtlSigns) {
               6U);
 }
 
+TEST(Workflow, AnExpiredTokenSignsWhereNoOtherIsGiven) {
+    const auto old = krakow_tokens()[1];
+    const auto key = load_key(krakow::kRegenerated + ".key");
+    const auto valid = make_certificate(key, "SAST-VALID", 5);
+    ASSERT_LT(old.not_after(), valid.not_after());
+    State state = krakow_state("10.5(1)");
+    Request made = with_tokens(Operation::MixedMode, {old, valid});
+    publish(state, Way::Tokens, Mode::Mixed,
+            sign_list(*plan(state, made).plan.value().list,
+                      *std::make_unique<KeySigner>(valid, load_key(krakow::kRegenerated + ".key"))));
+    made = with_tokens(Operation::Update, {valid, old});
+    EXPECT_EQ(plan(state, made).plan.value().signer, old) << "the last";
+    made.now = old.not_after() + 1;
+    EXPECT_EQ(plan(state, made).plan.value().signer, valid);
+    made.tokens = {old};
+    EXPECT_THAT(plan(state, made).refusals, IsEmpty());
+    put(state, Store::PhoneSastTrust, 0, old);
+    EXPECT_THAT(rules(plan(state, made)), ElementsAre("phone-sast-trust"));
+    made.tokens = {valid, old};
+    EXPECT_THAT(plan(state, made).refusals, IsEmpty());
+    EXPECT_EQ(plan(state, made).plan.value().signer, valid);
+    // It holds nobody back from beginning anew.
+    state.deleted = true;
+    Request anew = with_tokens(Operation::MixedMode, {make_certificate(key, "SAST-NEW-1", 6),
+                                                      make_certificate(key, "SAST-NEW-2", 7)});
+    anew.now = made.now;
+    anew.unusable = {valid};
+    EXPECT_THAT(plan(state, anew).refusals, IsEmpty());
+    // Nor does it sign a first CTL that phones learn of through TVS.
+    State first = krakow_state("10.5(1)");
+    put(first, Store::PhoneSastTrust, 0, old);
+    made.operation = Operation::MixedMode;
+    EXPECT_EQ(plan(first, made).plan.value().signer, valid);
+}
+
 TEST(Workflow, TwoTokensAtLeast) {
     const auto tokens = krakow_tokens();
     const State fresh = krakow_state("10.5(1)");
