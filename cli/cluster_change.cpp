@@ -60,10 +60,6 @@ Json plan_json(const cluster::Plan& plan) {
     return json;
 }
 
-std::size_t size_when_signed(const cluster::Plan& plan) {
-    return signed_size(prepare(*plan.list).octets.size(), plan.list->header.key_bits / 8);
-}
-
 Json report_dry_run(const cluster::Plan& plan, const std::vector<cluster::ReachedNode>& nodes, Json phones,
                     Format format) {
     const std::size_t length = size_when_signed(plan);
@@ -80,6 +76,10 @@ Json report_dry_run(const cluster::Plan& plan, const std::vector<cluster::Reache
 }
 
 }  // namespace
+
+std::size_t size_when_signed(const cluster::Plan& plan) {
+    return signed_size(prepare(*plan.list).octets.size(), plan.list->header.key_bits / 8);
+}
 
 void add_change_options(Command command, ChangeOptions& options) {
     add_cluster_option(command, options.cluster);

@@ -39,6 +39,9 @@ struct Wording {
 /// To the letter, as Unified CM says it.
 const Wording& wording_of(cluster::Operation operation);
 
+/// Octets of the CTL that PLAN makes. Throws Errc::Unencodable where not all of it fits into one.
+std::size_t size_when_signed(const cluster::Plan& plan);
+
 /// --dry-run is a rehearsal.
 Purpose purpose_of(const ChangeOptions& options);
 

@@ -100,7 +100,7 @@ class Check {
     // The length of the CTL to come. Not every certificate fits into one.
     std::size_t measure(const cluster::Plan& plan) {
         try {
-            return prepare(*plan.list).octets.size() + plan.list->header.key_bits / 8 + 3;
+            return size_when_signed(plan);
         } catch (const Error& error) {
             add("CTL", error.what(), false);
             return 0;

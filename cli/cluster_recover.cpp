@@ -56,11 +56,6 @@ Certificates find_named(const std::vector<std::string>& names, const cluster::St
     return named;
 }
 
-const cluster::KnownToken* find_known(const cluster::State& state, const sast::Certificate& certificate) {
-    const auto known = std::ranges::find(state.tokens, certificate, &cluster::KnownToken::certificate);
-    return known == state.tokens.end() ? nullptr : &*known;
-}
-
 // Of a token that is not plugged in: what was said of it before.
 cluster::TokenCondition condition_said(const cluster::KnownToken* known) {
     using cluster::TokenCondition, cluster::TokenState;
@@ -83,7 +78,7 @@ cluster::TokenCondition condition_of(const sast::Certificate& certificate, const
     if (holds(lost, certificate)) return TokenCondition::Lost;
     if (holds(forgotten, certificate)) return TokenCondition::Forgotten;
     const auto token = std::ranges::find(plugged, certificate, &GivenToken::certificate);
-    if (token == plugged.end() || !token->plugged) return condition_said(find_known(state, certificate));
+    if (token == plugged.end() || !token->plugged) return condition_said(state.find_token(certificate));
     const auto pin = pin_status(token->plugged->token).state;
     if (pin == pkcs11::PinState::Locked || pin == pkcs11::PinState::NotInitialized)
         return TokenCondition::Locked;
@@ -110,7 +105,7 @@ bool key_loads(const cluster::State& state, cluster::Store store, const Options&
 // left it.
 std::string_view reason_to_leave_aside(const cluster::State& state, const sast::Certificate& certificate,
                                        cluster::TokenCondition condition) {
-    const auto* known = find_known(state, certificate);
+    const auto* known = state.find_token(certificate);
     if (known != nullptr)
         return known->state == cluster::TokenState::InUse ? "the CTL names it no more"
                                                           : to_text(known->state);

@@ -8,12 +8,16 @@
 
 namespace ctlsign::cli {
 
-OutputFile open_output(const std::string& path, std::size_t size, const std::vector<std::string>& inputs) {
+void require_output(const std::string& path, const std::vector<std::string>& inputs) {
     if (path == "-") throw UsageError("the output cannot be -: give the path of a file");
     for (const std::string& input : inputs) {
         if (same_file(path, input))
             throw UsageError(fmt::format("{} is an input: the output must be another file", path));
     }
+}
+
+OutputFile open_output(const std::string& path, std::size_t size, const std::vector<std::string>& inputs) {
+    require_output(path, inputs);
     return OutputFile::open(path, size);
 }
 

@@ -10,8 +10,11 @@
 
 namespace ctlsign::cli {
 
-/// The file that -o names, checked as far as that goes before a PIN is asked for. Throws UsageError when it
-/// is one of INPUTS or standard output, and what OutputFile::open throws.
+/// Throws UsageError when PATH, that of an output, is one of INPUTS or standard output.
+void require_output(const std::string& path, const std::vector<std::string>& inputs);
+
+/// The file that -o names, checked as far as that goes before a PIN is asked for. Throws what
+/// require_output and OutputFile::open throw.
 OutputFile open_output(const std::string& path, std::size_t size, const std::vector<std::string>& inputs);
 
 /// What would be written, LENGTH octets, signed by whom FACTS tell of.

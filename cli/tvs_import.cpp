@@ -4,6 +4,7 @@
 
 #include <cli/exit_code.hpp>
 #include <cli/json.hpp>
+#include <cli/output.hpp>
 #include <cli/terminal.hpp>
 #include <cli/tvs.hpp>
 #include <ctlsign/cluster/phones.hpp>
@@ -27,10 +28,7 @@ tvs::Database load(const Options& options) {
 }
 
 ExitCode run(const Options& options) {
-    for (const std::string& input : {options.file, options.cluster}) {
-        if (same_file(options.output, input))
-            throw UsageError(options.output + " is an input: the output must be another file");
-    }
+    require_output(options.output, {options.file, options.cluster});
     const auto database = load(options);
     tvs::store_database(options.output, database.entries, options.existing);
     for (const std::string& problem : database.problems) print_warning("left out: " + problem);

@@ -148,6 +148,15 @@ std::string token_name(const sast::Certificate& token) {
     return name;
 }
 
+std::string token_names(std::span<const sast::Certificate> tokens, std::string_view separator) {
+    std::string names;
+    for (const auto& token : tokens) {
+        if (!names.empty()) names += separator;
+        names += token_name(token);
+    }
+    return names;
+}
+
 std::variant<std::vector<RecordDraft>, Refusal> make_records(const State& state, Way way, Mode mode,
                                                              std::span<const sast::Certificate> sasts) {
     const Node* publisher = state.publisher();

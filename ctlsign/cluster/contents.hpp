@@ -18,6 +18,8 @@ std::vector<sast::Certificate> publisher_sasts(const State& state);
 
 /// The common name of a token's certificate as --token and --lost take it: the CTL client pads it.
 std::string token_name(const sast::Certificate& token);
+/// Those of TOKENS.
+std::string token_names(std::span<const sast::Certificate> tokens, std::string_view separator = ", ");
 
 /// The publisher's CallManager or ITLRecovery, when it is stored.
 const StoredCertificate* find_publisher_certificate(const State& state, Store store);

@@ -197,17 +197,12 @@ std::vector<Introduction> select_foreign(const State& state, std::span<const Int
 
 std::optional<std::string> note_tokens(const State& state) {
     if (!state.last || state.last->way != Way::Tokens) return std::nullopt;
-    std::vector<std::string> names;
-    for (const auto& token : token_certificates(decode_list(ByteView(state.last->octets)))) {
-        names.push_back(token.common_name());
-        names.back().erase(names.back().find_last_not_of(' ') + 1);
-    }
     return fmt::format(
         "tokens sign the CTL of {0}, and what clusters export does not vouch for them: phones that come from "
         "another cluster refuse it unless the certificates of {1} are in Phone-SAST-trust there: ctlsign "
         "token export-certificate for each, and in that cluster ctlsign cluster certificate import FILE "
         "--store Phone-SAST-trust",
-        state.name, fmt::join(names, ", "));
+        state.name, token_names(token_certificates(decode_list(ByteView(state.last->octets)))));
 }
 
 bool is_shown_by(const State& state, std::span<const Introduction> introductions) {

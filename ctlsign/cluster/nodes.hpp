@@ -1,7 +1,6 @@
 #pragma once
 
 #include <ctlsign/cluster/database.hpp>
-#include <ctlsign/cluster/parameters.hpp>
 
 namespace ctlsign::cluster {
 

@@ -37,13 +37,6 @@ std::optional<TokenState> state_for(TokenCondition condition) noexcept {
     }
 }
 
-std::string names_of(const std::vector<sast::Certificate>& certificates) {
-    std::string names;
-    for (const auto& certificate : certificates)
-        names += (names.empty() ? "" : ", ") + token_name(certificate);
-    return names;
-}
-
 using Tokens = std::vector<const SignerFacts::Token*>;
 
 class Assessor {
@@ -200,7 +193,7 @@ class Assessor {
         request.way = Way::Tokens;
         std::string text = tokens.empty() ? "make the CTL with the tokens"
                                           : fmt::format("make the CTL with {}, signed by {}",
-                                                        names_of(tokens), token_name(tokens.back()));
+                                                        token_names(tokens), token_name(tokens.back()));
         request.tokens = std::move(tokens);
         add(way, std::move(text), std::move(request));
     }
@@ -251,7 +244,7 @@ class Assessor {
         if (facts_.spares.size() > needed && needed > 0)
             way.needs.push_back(fmt::format("--token for {}: {} are plugged in",
                                             needed == 1 ? "the new token" : "each new token",
-                                            names_of(facts_.spares)));
+                                            token_names(facts_.spares)));
         const std::size_t taken = std::min(needed, facts_.spares.size());
         return {facts_.spares.begin(), facts_.spares.begin() + static_cast<std::ptrdiff_t>(taken)};
     }
@@ -291,8 +284,8 @@ class Assessor {
         need_signer(way, signer, gone);
         for (const auto* token : gone) request.dropped.push_back(token->certificate);
         std::string text = fmt::format("have the CTL signed that names {}, and no more {}",
-                                       request.added.empty() ? "what stays" : names_of(request.added),
-                                       names_of(request.dropped));
+                                       request.added.empty() ? "what stays" : token_names(request.added),
+                                       token_names(request.dropped));
         add(way, std::move(text), std::move(request));
         finish(std::move(way));
     }

@@ -85,6 +85,11 @@ const Node* State::find_node(std::string_view node_name) const noexcept {
     return found == nodes.end() ? nullptr : &*found;
 }
 
+const KnownToken* State::find_token(const sast::Certificate& certificate) const noexcept {
+    const auto found = std::ranges::find(tokens, certificate, &KnownToken::certificate);
+    return found == tokens.end() ? nullptr : &*found;
+}
+
 const Node* State::find_node(std::optional<std::int64_t> id) const noexcept {
     const auto found = std::ranges::find_if(nodes, [&](const Node& node) { return node.id == id; });
     return found == nodes.end() ? nullptr : &*found;

@@ -115,6 +115,7 @@ struct State {
     /// Null where there is none, as of the others; what is found lives as long as this state is not changed.
     const Node* publisher() const noexcept;
     const Node* find_node(std::string_view node_name) const noexcept;
+    const KnownToken* find_token(const sast::Certificate& certificate) const noexcept;
     /// By a node's id; no id is no node.
     const Node* find_node(std::optional<std::int64_t> id) const noexcept;
     /// NODE's own certificate in STORE.

@@ -24,13 +24,6 @@ bool contains(std::span<const sast::Certificate> certificates, const sast::Certi
     return std::ranges::find(certificates, certificate) != certificates.end();
 }
 
-std::string names_of(std::span<const sast::Certificate> tokens, std::string_view separator) {
-    std::string names;
-    for (const auto& token : tokens)
-        names += (names.empty() ? "" : std::string(separator)) + token_name(token);
-    return names;
-}
-
 // Works out one request. What cannot be done at all ends it; what may be forced is gathered.
 class Planner {
   public:
@@ -378,9 +371,9 @@ class Planner {
     // forgotten PIN.
     std::vector<sast::Certificate> living_tokens() const {
         const auto declared = [&](const sast::Certificate& token) {
-            const auto known = std::ranges::find(state_.tokens, token, &KnownToken::certificate);
+            const KnownToken* known = state_.find_token(token);
             return contains(request_.unusable, token) || rank(token) == 0 ||
-                   (known != state_.tokens.end() && known->state != TokenState::InUse &&
+                   (known != nullptr && known->state != TokenState::InUse &&
                     known->state != TokenState::Retired);
         };
         std::vector<sast::Certificate> living;
@@ -397,7 +390,7 @@ class Planner {
                 refusal.text += fmt::format(
                     "; or sign with {}, which phones know; or, when it is lost, say so (ctlsign cluster "
                     "token remove TOKEN --lost)",
-                    names_of(living, " or "));
+                    token_names(living, " or "));
                 object(std::move(refusal));
             }
         }

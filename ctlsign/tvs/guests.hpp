@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <asio/ip/address.hpp>
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <variant>
 
 #include <ctlsign/tvs/server.hpp>
 
@@ -45,22 +44,17 @@ class Guests {
         std::string site_;
     };
 
-    /// Nothing when there is no room: then the counter that says why is raised.
-    std::optional<Seat> enter(std::string site, std::atomic<std::uint64_t>& over_limit,
-                              std::atomic<std::uint64_t>& over_address_limit) {
+    /// Where there is no room.
+    enum class Full { Everywhere, OfTheSite };
+
+    std::variant<Seat, Full> enter(std::string site) {
         const std::scoped_lock lock(mutex_);
-        if (count_ >= limits_.connections) {
-            ++over_limit;
-            return std::nullopt;
-        }
+        if (count_ >= limits_.connections) return Full::Everywhere;
         const auto at = sites_.try_emplace(site).first;
-        if (at->second >= limits_.per_address) {
-            ++over_address_limit;
-            return std::nullopt;
-        }
+        if (at->second >= limits_.per_address) return Full::OfTheSite;
         ++at->second;
         ++count_;
-        return std::optional<Seat>(std::in_place, *this, std::move(site));
+        return Seat(*this, std::move(site));
     }
     std::size_t count() const {
         const std::scoped_lock lock(mutex_);

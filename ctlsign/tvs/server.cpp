@@ -80,7 +80,7 @@ class Server::Implementation {
     class Connection;
 
     void finish();
-    void tell_of_crowd(const std::string& site);
+    void turn_away(Guests::Full full, const tcp::endpoint& peer);
     void log(Severity severity, std::string_view line) {
         const std::scoped_lock lock(logging_);
         log_(severity, line);
@@ -398,16 +398,12 @@ class Server::Implementation::Listener {
         asio::error_code gone;
         const tcp::endpoint peer = socket.remote_endpoint(gone);
         if (gone) return;
-        const std::string site = site_of(peer.address());
-        std::atomic<std::uint64_t> over_limit{0}, over_address_limit{0};
-        auto seat = server_.guests_.enter(site, over_limit, over_address_limit);
-        server_.count_.over_limit += over_limit;
-        server_.count_.over_address_limit += over_address_limit;
-        if (over_address_limit > 0) server_.tell_of_crowd(site);
-        if (over_limit > 0) server_.tell_of_crowd({});
-        if (!seat) return;
+        auto entered = server_.guests_.enter(site_of(peer.address()));
+        if (const auto* full = std::get_if<Guests::Full>(&entered)) return server_.turn_away(*full, peer);
         try {
-            std::make_shared<Connection>(server_, std::move(socket), std::move(*seat), peer)->start();
+            std::make_shared<Connection>(server_, std::move(socket),
+                                         std::move(std::get<Guests::Seat>(entered)), peer)
+                ->start();
         } catch (const std::exception& error) {
             server_.log(Severity::Warning, fmt::format("{} {}", peer.address().to_string(), error.what()));
         }
@@ -438,16 +434,19 @@ Server::Implementation::Implementation(Options options, std::shared_ptr<const Ce
     }
 }
 
-// Whoever was turned away has no other line in the log. SITE is empty where the limit of all was reached.
-void Server::Implementation::tell_of_crowd(const std::string& site) {
+// Whoever was turned away has no other line in the log.
+void Server::Implementation::turn_away(Guests::Full full, const tcp::endpoint& peer) {
+    const bool everywhere = full == Guests::Full::Everywhere;
+    ++(everywhere ? count_.over_limit : count_.over_address_limit);
+    const std::string site = everywhere ? std::string() : site_of(peer.address());
     const std::uint64_t closed = crowds_.turn_away(site, std::chrono::steady_clock::now());
     if (closed == 0) return;
     const std::string what = fmt::format(
         "{} closed before TLS", closed == 1 ? "a connection" : fmt::format("{} connections", closed));
     log(Severity::Warning,
-        site.empty() ? fmt::format("{}: {} are open (--max-connections)", what, options_.limits.connections)
-                     : fmt::format("{} {}: {} of this address are open (--max-per-address)", site, what,
-                                   options_.limits.per_address));
+        everywhere ? fmt::format("{}: {} are open (--max-connections)", what, options_.limits.connections)
+                   : fmt::format("{} {}: {} of this address are open (--max-per-address)", site, what,
+                                 options_.limits.per_address));
 }
 
 void Server::Implementation::finish() {

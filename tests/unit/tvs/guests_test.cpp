@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include <ctlsign/tvs/guests.hpp>
 
 namespace ctlsign::tvs {
@@ -21,19 +23,19 @@ TEST(Guests, AreSeatedWithinTheLimitsAndSeatsComeFree) {
     limits.connections = 3;
     limits.per_address = 2;
     Guests guests(limits);
-    std::atomic<std::uint64_t> over_limit{0}, over_address_limit{0};
-    const auto enter = [&](const char* from) { return guests.enter(from, over_limit, over_address_limit); };
-    auto first = enter("a"), second = enter("a");
-    EXPECT_TRUE(first && second);
-    EXPECT_FALSE(enter("a"));
-    EXPECT_EQ(over_address_limit, 1U);
+    const auto enter = [&](const char* from) { return guests.enter(from); };
+    const auto is_seated = [](const auto& entered) { return std::holds_alternative<Guests::Seat>(entered); };
+    const auto why = [](const auto& entered) { return std::get<Guests::Full>(entered); };
+    std::optional first = enter("a");
+    const auto second = enter("a");
+    EXPECT_TRUE(is_seated(*first) && is_seated(second));
+    EXPECT_EQ(why(enter("a")), Guests::Full::OfTheSite);
     const auto other = enter("b");
-    EXPECT_TRUE(other);
-    EXPECT_FALSE(enter("c"));
-    EXPECT_EQ(over_limit, 1U);
+    EXPECT_TRUE(is_seated(other));
+    EXPECT_EQ(why(enter("c")), Guests::Full::Everywhere);
     first.reset();
     EXPECT_EQ(guests.count(), 2U);
-    EXPECT_TRUE(enter("a"));
+    EXPECT_TRUE(is_seated(enter("a")));
 }
 
 TEST(Crowds, AreToldOfAtOnceAndThenOnceAMinute) {
