@@ -14,12 +14,12 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct AttachOptions {
     std::string prepared, signature, output, certificate, digest;
     Format format = Format::AsText;
 };
 
-ExitCode run(const Options& options) {
+ExitCode run(const AttachOptions& options) {
     AttachChecks checks;
     if (!options.certificate.empty()) checks.certificate = load_certificate(options.certificate);
     if (!options.digest.empty()) {
@@ -43,7 +43,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_attach(Command program, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<AttachOptions>();
     Command command = add_command(
         program, "attach", "Check a signature made elsewhere, and write the finished file",
         "ctlsign attach CTLFile.tbs --signature CTLFile.sig --expect-digest 2a1d05... -o CTLFile.tlv");

@@ -16,14 +16,14 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct BuildOptions {
     std::string manifest, output, timestamp;
     SignerOptions signer;
     bool dry_run = false;
     Format format = Format::AsText;
 };
 
-ExitCode run(const Options& options) {
+ExitCode run(const BuildOptions& options) {
     const LoadedManifest manifest = load_manifest(options.manifest);
     const OpenedSigner opened = open_signer(options.signer);
     const sast::Signer::Facts& facts = opened.signer->facts();
@@ -44,7 +44,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_build(Command program, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<BuildOptions>();
     Command command =
         add_command(program, "build", "Make a trust list from a manifest and sign it",
                     "ctlsign build ctl.toml --signer 'pkcs11:token=SAST-ADN008580ef' -o CTLFile.tlv");

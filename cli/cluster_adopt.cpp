@@ -13,13 +13,13 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct ClusterAdoptOptions {
     ClusterOptions cluster;
     Answer answer = Answer::Ask;
     Format format = Format::AsText;
 };
 
-ExitCode run(const Options& options) {
+ExitCode run(const ClusterAdoptOptions& options) {
     Administration administration(options.cluster, "cluster adopt");
     const cluster::State before = administration.database.load();
     const auto nodes = cluster::reach_nodes(before.nodes);
@@ -47,7 +47,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_cluster_adopt(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ClusterAdoptOptions>();
     Command command = add_command(
         parent, "adopt",
         "Begin with the CTL that the nodes serve already: mode, signer and tokens are read from it",

@@ -12,14 +12,14 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct ClusterAuditOptions {
     ClusterOptions cluster;
     std::optional<std::string> head;
     bool verify = false;
     Format format = Format::AsText;
 };
 
-ExitCode verify(const cluster::Database& database, const Options& options) {
+ExitCode verify(const cluster::Database& database, const ClusterAuditOptions& options) {
     const cluster::AuditVerdict verdict = verify_audit(database, options.head);
     const bool good = !verdict.broken && verdict.head_found;
     if (options.format == Format::AsJson) {
@@ -39,7 +39,7 @@ ExitCode verify(const cluster::Database& database, const Options& options) {
     return good ? ExitCode::Done : ExitCode::No;
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const ClusterAuditOptions& options) {
     const cluster::Database database = cluster::Database::open_to_read(options.cluster.path);
     if (options.verify || options.head) return verify(database, options);
     read_audit(database, [](const std::string& line) { print(line + '\n'); });
@@ -49,7 +49,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_cluster_audit(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ClusterAuditOptions>();
     Command command = add_command(
         parent, "audit", "Who did what and when, as JSON lines; each holds the SHA-256 of the one before",
         "ctlsign cluster audit --verify");

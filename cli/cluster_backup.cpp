@@ -15,7 +15,7 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct ClusterBackupOptions {
     ClusterOptions cluster;
     std::string file, key_folder;
     bool keys = false;
@@ -24,12 +24,12 @@ struct Options {
     Format format = Format::AsText;
 };
 
-void report(const Options& options, std::string_view name) {
+void report(const ClusterBackupOptions& options, std::string_view name) {
     if (options.format == Format::AsJson)
         print_json({{"cluster", name}, {"file", options.cluster.path}, {"backup", options.file}});
 }
 
-pkcs11::Pin ask_passphrase(const Options& options) {
+pkcs11::Pin ask_passphrase(const ClusterBackupOptions& options) {
     sast::PinRequest request;
     request.kind = sast::PinRequest::Kind::Passphrase;
     request.subject = options.file;
@@ -37,7 +37,7 @@ pkcs11::Pin ask_passphrase(const Options& options) {
 }
 
 // Typed wrong, it would be found out on the day when the keys are needed.
-pkcs11::Pin ask_new_passphrase(const Options& options) {
+pkcs11::Pin ask_new_passphrase(const ClusterBackupOptions& options) {
     pkcs11::Pin passphrase = ask_passphrase(options);
     const bool typed = !options.passphrase.pin_source || *options.passphrase.pin_source == "prompt";
     if (typed && ask_passphrase(options).reveal_secret() != passphrase.reveal_secret())
@@ -45,7 +45,7 @@ pkcs11::Pin ask_new_passphrase(const Options& options) {
     return passphrase;
 }
 
-ExitCode save(const Options& options) {
+ExitCode save(const ClusterBackupOptions& options) {
     if (same_file(options.file, options.cluster.path))
         throw UsageError(fmt::format("{} is the cluster: its backup must be another file", options.file));
     cluster::Database database = cluster::Database::open(options.cluster.path);
@@ -59,7 +59,7 @@ ExitCode save(const Options& options) {
     return ExitCode::Done;
 }
 
-ExitCode restore(const Options& options) {
+ExitCode restore(const ClusterBackupOptions& options) {
     auto backup = cluster::Backup::load(options.file);
     const auto restore_keys = [&] {
         if (!options.key_folder.empty()) backup.restore_keys(options.key_folder, ask_passphrase(options));
@@ -88,7 +88,7 @@ ExitCode restore(const Options& options) {
     return ExitCode::Done;
 }
 
-void add_passphrase_option(Command command, Options& options) {
+void add_passphrase_option(Command command, ClusterBackupOptions& options) {
     command
         .add_option("--pin-source", options.passphrase.pin_source,
                     "Where the passphrase of the keys comes from: prompt, env:NAME, file:PATH or fd:N; "
@@ -99,7 +99,7 @@ void add_passphrase_option(Command command, Options& options) {
 }  // namespace
 
 void add_cluster_backup(Command parent, Action& action) {
-    const auto saving = std::make_shared<Options>();
+    const auto saving = std::make_shared<ClusterBackupOptions>();
     Command save_command = add_command(
         parent, "backup", "Write the whole trust state into one file; private keys only with --keys",
         "ctlsign cluster backup -o krakow.backup");
@@ -111,7 +111,7 @@ void add_cluster_backup(Command parent, Action& action) {
     add_json_flag(save_command, saving->format);
     save_command.callback([&action, saving] { action = [saving] { return save(*saving); }; });
 
-    const auto restoring = std::make_shared<Options>();
+    const auto restoring = std::make_shared<ClusterBackupOptions>();
     Command restore_command =
         add_command(parent, "restore", "Take the trust state from a backup; the nodes stay as they are",
                     "ctlsign cluster restore krakow.backup");

@@ -21,7 +21,7 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct ClusterCertificateOptions {
     ClusterOptions cluster;
     std::string file, store, node, key, serial;
     Answer answer = Answer::Ask;
@@ -73,7 +73,7 @@ std::optional<std::string> key_place(const std::string& key) {
     return std::filesystem::absolute(key).lexically_normal().string();
 }
 
-ExitCode import(const Options& options) {
+ExitCode import(const ClusterCertificateOptions& options) {
     const cluster::Store store = get_store(options.store);
     const sast::Certificate certificate = load_certificate(options.file);
     Administration administration(options.cluster, "cluster certificate import");
@@ -103,7 +103,7 @@ ExitCode import(const Options& options) {
     return ExitCode::Done;
 }
 
-ExitCode list(const Options& options) {
+ExitCode list(const ClusterCertificateOptions& options) {
     std::optional<cluster::Store> store;
     if (!options.store.empty()) store = get_store(options.store);
     const cluster::State state = cluster::Database::open_to_read(options.cluster.path).load();
@@ -119,7 +119,7 @@ ExitCode list(const Options& options) {
 }
 
 // What an own store has of a node, or of all; all of a trust store.
-ExitCode export_certificates(const Options& options) {
+ExitCode export_certificates(const ClusterCertificateOptions& options) {
     const cluster::Store store = get_store(options.store);
     if (!options.node.empty() && !is_own(store))
         throw UsageError(fmt::format("{} is of the whole cluster: leave out --node", to_text(store)));
@@ -165,7 +165,7 @@ const cluster::StoredCertificate& find(const cluster::State& state, cluster::Sto
                     found.size(), to_text(store), text));
 }
 
-ExitCode remove(const Options& options) {
+ExitCode remove(const ClusterCertificateOptions& options) {
     const cluster::Store store = get_store(options.store);
     Administration administration(options.cluster, "cluster certificate delete");
     const cluster::State state = administration.database.load();
@@ -190,7 +190,7 @@ void add_cluster_certificate(Command parent, Action& action) {
     Command certificate = add_command(parent, "certificate", "The certificate stores of the cluster",
                                       "ctlsign cluster certificate list --store Phone-SAST-trust");
     certificate.require_subcommand();
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ClusterCertificateOptions>();
 
     Command importing = add_command(
         certificate, "import", "Put a certificate into a store",

@@ -15,7 +15,7 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct ClusterExpiryOptions {
     ClusterOptions cluster;
     std::string time;
     bool all = false;
@@ -34,7 +34,7 @@ std::string order(const cluster::Release& release) {
             : "");
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const ClusterExpiryOptions& options) {
     const std::int64_t time = choose_timestamp(options.time, std::nullopt);
     const cluster::State state = cluster::Database::open_to_read(options.cluster.path).load();
     Json json{{"time", date_text(time)}, {"certificates", Json::array()}};
@@ -60,7 +60,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_cluster_expiry(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ClusterExpiryOptions>();
     Command command =
         add_command(parent, "expiry",
                     "Certificates that expire: a warning from thirty days, an alarm from seven. Exit 0: none",

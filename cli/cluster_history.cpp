@@ -15,14 +15,14 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct ClusterHistoryOptions {
     ClusterOptions cluster;
     std::optional<std::int64_t> number;
     std::string output;
     Format format = Format::AsText;
 };
 
-ExitCode store(const cluster::Database& database, const Options& options) {
+ExitCode store(const cluster::Database& database, const ClusterHistoryOptions& options) {
     const auto octets = cluster::find_published(database, options.number.value());
     if (!octets)
         throw UsageError(
@@ -31,7 +31,7 @@ ExitCode store(const cluster::Database& database, const Options& options) {
     return ExitCode::Done;
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const ClusterHistoryOptions& options) {
     const cluster::Database database = cluster::Database::open_to_read(options.cluster.path);
     if (options.number) return store(database, options);
     Json json = Json::array();
@@ -64,7 +64,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_cluster_history(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ClusterHistoryOptions>();
     Command command = add_command(parent, "history", "Every CTL that was published, the last one last",
                                   "ctlsign cluster history --number 3 -o CTLFile.tlv");
     add_cluster_option(command, options->cluster);

@@ -11,13 +11,13 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct ClusterInitOptions {
     ClusterOptions cluster;
     std::string name = "cluster", release;
     Format format = Format::AsText;
 };
 
-ExitCode run(const Options& options) {
+ExitCode run(const ClusterInitOptions& options) {
     const auto release = cluster::Release::parse(options.release);
     if (!release)
         throw UsageError(fmt::format("--release {}: give one like 10.5(2) or 14SU3", options.release));
@@ -33,7 +33,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_cluster_init(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ClusterInitOptions>();
     Command command = add_command(parent, "init", "Make the file that knows everything about one cluster",
                                   "ctlsign cluster init --name krakow --release '10.5(2)'");
     add_cluster_option(command, options->cluster);

@@ -26,7 +26,7 @@ namespace {
 constexpr std::string_view kSuffix = ".p12";
 constexpr std::string_view kConsolidated = "consolidated.p12";
 
-struct Options {
+struct ClusterMigrationOptions {
     ClusterOptions cluster;
     TokenOptions passphrase;
     std::string place;
@@ -61,7 +61,7 @@ std::string to_lines(const std::vector<cluster::Introduction>& introductions) {
 }
 
 // Asked for only where a source is named: without one, people compare fingerprints.
-pkcs11::Pin ask_passphrase(const Options& options) {
+pkcs11::Pin ask_passphrase(const ClusterMigrationOptions& options) {
     if (!options.passphrase.pin_source) return {};
     sast::PinRequest request;
     request.kind = sast::PinRequest::Kind::Passphrase;
@@ -69,7 +69,7 @@ pkcs11::Pin ask_passphrase(const Options& options) {
     return make_pins(options.passphrase, std::nullopt)->ask(request);
 }
 
-void report(const Options& options, const std::string& file,
+void report(const ClusterMigrationOptions& options, const std::string& file,
             const std::vector<cluster::Introduction>& introductions) {
     if (options.format == Format::AsJson)
         print_json({{"file", file}, {"certificates", to_json(introductions)}});
@@ -78,8 +78,8 @@ void report(const Options& options, const std::string& file,
 }
 
 // A file of that name which another cluster has written is not to be lost.
-void require_ours(const Options& options, const cluster::State& state, const std::string& file,
-                  const Bytes& octets, const pkcs11::Pin& passphrase) {
+void require_ours(const ClusterMigrationOptions& options, const cluster::State& state,
+                  const std::string& file, const Bytes& octets, const pkcs11::Pin& passphrase) {
     std::vector<cluster::Introduction> there;
     try {
         there = cluster::decode_introductions(octets, passphrase.reveal_secret(), file);
@@ -94,7 +94,7 @@ void require_ours(const Options& options, const cluster::State& state, const std
             file, options.place));
 }
 
-ExitCode run_export(const Options& options) {
+ExitCode run_export(const ClusterMigrationOptions& options) {
     Administration administration(options.cluster, "cluster export");
     const cluster::State state = administration.database.load();
     const std::string file = state.name + std::string(kSuffix);
@@ -114,7 +114,7 @@ ExitCode run_export(const Options& options) {
     return ExitCode::Done;
 }
 
-ExitCode run_consolidate(const Options& options) {
+ExitCode run_consolidate(const ClusterMigrationOptions& options) {
     const pkcs11::Pin passphrase = ask_passphrase(options);
     const auto place = cluster::open_meeting_place(options.place, options.trust);
     std::vector<cluster::Introduction> all;
@@ -139,7 +139,7 @@ ExitCode run_consolidate(const Options& options) {
 }
 
 // A file is what one cluster has exported, carried by hand; a place holds what all have.
-Bytes load_introductions(const Options& options, cluster::Journey& journey) {
+Bytes load_introductions(const ClusterMigrationOptions& options, cluster::Journey& journey) {
     if (std::filesystem::is_regular_file(options.place)) {
         if (std::filesystem::path(options.place).filename() != kConsolidated)
             journey = cluster::Journey::OneWay;
@@ -155,7 +155,7 @@ Bytes load_introductions(const Options& options, cluster::Journey& journey) {
     return *octets;
 }
 
-ExitCode run_import(const Options& options) {
+ExitCode run_import(const ClusterMigrationOptions& options) {
     const pkcs11::Pin passphrase = ask_passphrase(options);
     auto journey = cluster::Journey::BothWays;
     const Bytes octets = load_introductions(options, journey);
@@ -184,7 +184,7 @@ ExitCode run_import(const Options& options) {
     return ExitCode::Done;
 }
 
-void add_place(Command command, Options& options, const std::string& description) {
+void add_place(Command command, ClusterMigrationOptions& options, const std::string& description) {
     command.add_option("PLACE", options.place, description).required();
     command.add_option("--host-key", options.trust.host_key, "Of an SSH server: SHA256:...").type_name("KEY");
     command
@@ -205,7 +205,7 @@ void add_cluster_migration(Command parent, Action& action) {
     const std::string meeting =
         "A folder, or sftp://USER@HOST/FOLDER, where clusters leave files for each other";
 
-    const auto exporting = std::make_shared<Options>();
+    const auto exporting = std::make_shared<ClusterMigrationOptions>();
     Command export_command = add_command(
         parent, "export", "Before phones move: show this cluster's certificates to others, as PKCS#12",
         "ctlsign cluster export /mnt/meeting");
@@ -214,7 +214,7 @@ void add_cluster_migration(Command parent, Action& action) {
     export_command.callback(
         [&action, exporting] { action = [exporting] { return run_export(*exporting); }; });
 
-    const auto consolidating = std::make_shared<Options>();
+    const auto consolidating = std::make_shared<ClusterMigrationOptions>();
     Command consolidate_command =
         add_command(parent, "consolidate", "Put what every cluster has exported into one PKCS#12 file, once",
                     "ctlsign cluster consolidate /mnt/meeting");
@@ -222,7 +222,7 @@ void add_cluster_migration(Command parent, Action& action) {
     consolidate_command.callback(
         [&action, consolidating] { action = [consolidating] { return run_consolidate(*consolidating); }; });
 
-    const auto importing = std::make_shared<Options>();
+    const auto importing = std::make_shared<ClusterMigrationOptions>();
     Command import_command = add_command(
         parent, "import", "Let phones of this cluster trust the others, so that they may move there",
         "ctlsign cluster import /mnt/meeting");

@@ -18,7 +18,7 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct ClusterNodeOptions {
     ClusterOptions cluster;
     std::string name, address, target, host_key, role = "CCM+TFTP";
     std::optional<std::string> identity;
@@ -41,7 +41,7 @@ std::string to_line(const cluster::Node& node) {
                        node.target);
 }
 
-cluster::Node make_node(const Options& options) {
+cluster::Node make_node(const ClusterNodeOptions& options) {
     cluster::Node node;
     node.name = options.name;
     const auto address = find_address(options.address);
@@ -76,7 +76,7 @@ void require_new(const cluster::State& state, const cluster::Node& node) {
         throw UsageError(fmt::format("{} has the files of {} already", node.target, other->name));
 }
 
-ExitCode add(const Options& options) {
+ExitCode add(const ClusterNodeOptions& options) {
     const cluster::Node node = make_node(options);
     Administration administration(options.cluster, "cluster node add");
     require_new(administration.database.load(), node);
@@ -86,7 +86,7 @@ ExitCode add(const Options& options) {
     return ExitCode::Done;
 }
 
-ExitCode remove(const Options& options) {
+ExitCode remove(const ClusterNodeOptions& options) {
     cluster::Database database = cluster::Database::open(options.cluster.path);
     // What was under way is left as it is: a node that is gone for good may be what it waits for.
     cluster::Writer writer(database, "cluster node remove", std::chrono::seconds(10));
@@ -99,7 +99,7 @@ ExitCode remove(const Options& options) {
     return ExitCode::Done;
 }
 
-ExitCode list(const Options& options) {
+ExitCode list(const ClusterNodeOptions& options) {
     const cluster::State state = cluster::Database::open_to_read(options.cluster.path).load();
     Json json = Json::array();
     std::string text;
@@ -118,7 +118,7 @@ void add_cluster_node(Command parent, Action& action) {
         add_command(parent, "node", "The servers that give phones their files", "ctlsign cluster node list");
     node.require_subcommand();
 
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ClusterNodeOptions>();
     Command adding = add_command(
         node, "add", "Add a server; the publisher is the first of a cluster",
         "ctlsign cluster node add cucm-pub --publisher --address 10.48.47.153 --target /srv/tftp/pub");

@@ -21,7 +21,7 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct ClusterRecoverOptions {
     ChangeOptions change;
     std::vector<std::string> lost, forgotten, tokens;
     std::string way;
@@ -89,7 +89,7 @@ cluster::TokenCondition condition_of(const sast::Certificate& certificate, const
 }
 
 // Whether the publisher's key of STORE is where the stores say.
-bool key_loads(const cluster::State& state, cluster::Store store, const Options& options) {
+bool key_loads(const cluster::State& state, cluster::Store store, const ClusterRecoverOptions& options) {
     const auto* own = find_publisher_certificate(state, store);
     if (own == nullptr || !own->key) return false;
     try {
@@ -132,7 +132,7 @@ GivenToken find_spare(const std::string& name, const std::vector<GivenToken>& pl
     return find_given_token(name, options);
 }
 
-Found look(const cluster::State& state, const Options& options) {
+Found look(const cluster::State& state, const ClusterRecoverOptions& options) {
     Found found;
     for (const auto& token : find_tokens(options.change.signers.token, std::nullopt).tokens) {
         for (auto& identity : sast::list_identities(token)) {
@@ -271,7 +271,7 @@ ExitCode report(const cluster::Assessment& assessment, const std::vector<std::op
 }
 
 // A deletion cannot be taken back from the phones: what comes behind it must be known to be possible.
-void require_finishable(const Options& options, const cluster::WayOut& way,
+void require_finishable(const ClusterRecoverOptions& options, const cluster::WayOut& way,
                         const std::vector<GivenToken>& plugged) {
     Outset outset = Outset::Now;
     for (const auto& step : way.steps) {
@@ -284,7 +284,8 @@ void require_finishable(const Options& options, const cluster::WayOut& way,
 }
 
 // The report of STEP, which the program does.
-Json perform(const Options& options, const cluster::RecoveryStep& step, Background& background) {
+Json perform(const ClusterRecoverOptions& options, const cluster::RecoveryStep& step,
+             Background& background) {
     print_note(step.text);
     if (step.request->operation == cluster::Operation::DeleteCtl) {
         if (options.change.dry_run) background.outset = Outset::BehindDeletion;
@@ -295,7 +296,8 @@ Json perform(const Options& options, const cluster::RecoveryStep& step, Backgrou
 }
 
 // Goes WAY as far as the program can.
-ExitCode go(const Options& options, const cluster::WayOut& way, const std::vector<GivenToken>& plugged) {
+ExitCode go(const ClusterRecoverOptions& options, const cluster::WayOut& way,
+            const std::vector<GivenToken>& plugged) {
     if (!way.needs.empty())
         throw UsageError(fmt::format("--way {} needs {}", way.name, fmt::join(way.needs, ", and ")));
     if (!options.change.dry_run) require_finishable(options, way, plugged);
@@ -322,7 +324,7 @@ ExitCode go(const Options& options, const cluster::WayOut& way, const std::vecto
     return ExitCode::Done;
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const ClusterRecoverOptions& options) {
     // What was ended in the middle is ended before a way is chosen.
     if (!options.way.empty())
         Administration(options.change.cluster, "cluster recover", purpose_of(options.change));
@@ -350,7 +352,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_cluster_recover(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ClusterRecoverOptions>();
     Command command = add_command(
         parent, "recover",
         "What is lost, what still works, which ways lead out and what each costs; goes the one chosen",

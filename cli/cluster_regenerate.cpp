@@ -24,7 +24,7 @@ namespace {
 
 constexpr std::int64_t kDay = 86400;
 
-struct Options {
+struct ClusterRegenerateOptions {
     ClusterOptions cluster;
     std::string store, node, key, subject;
     unsigned bits = 2048, days = 5 * 365;
@@ -40,7 +40,7 @@ const cluster::Node& owner(const cluster::State& state, cluster::Store store, co
     return *state.publisher();
 }
 
-Bytes subject_of(const Options& options, const cluster::State& state, cluster::Store store,
+Bytes subject_of(const ClusterRegenerateOptions& options, const cluster::State& state, cluster::Store store,
                  const cluster::Node& node) {
     if (!options.subject.empty()) return sast::encode_subject(options.subject);
     const cluster::StoredCertificate* old = state.find_own(store, node);
@@ -51,7 +51,7 @@ Bytes subject_of(const Options& options, const cluster::State& state, cluster::S
 }
 
 // Beside the cluster's file unless another place is named.
-std::string key_path(const Options& options, cluster::Store store, const cluster::Node& node,
+std::string key_path(const ClusterRegenerateOptions& options, cluster::Store store, const cluster::Node& node,
                      const sast::Certificate& certificate) {
     if (!options.key.empty()) return std::filesystem::absolute(options.key).lexically_normal().string();
     const std::filesystem::path folder = std::filesystem::absolute(options.cluster.path + ".keys");
@@ -60,7 +60,7 @@ std::string key_path(const Options& options, cluster::Store store, const cluster
         .string();
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const ClusterRegenerateOptions& options) {
     const cluster::Store store = get_store(options.store);
     if (!is_own(store))
         throw UsageError(fmt::format("{} is a trust store: its certificates are deleted, not regenerated",
@@ -119,7 +119,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_cluster_regenerate(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ClusterRegenerateOptions>();
     Command command =
         add_command(parent, "regenerate", "Make a new key and a self-signed certificate for a server",
                     "ctlsign cluster certificate regenerate --store CAPF");

@@ -14,14 +14,14 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct ClusterReleaseOptions {
     ClusterOptions cluster;
     std::string release;
     Answer answer = Answer::Ask;
     Format format = Format::AsText;
 };
 
-ExitCode run(const Options& options) {
+ExitCode run(const ClusterReleaseOptions& options) {
     const auto release = cluster::Release::parse(options.release);
     if (!release) throw UsageError(fmt::format("{}: give a release like 10.5(2) or 14SU3", options.release));
     Administration administration(options.cluster, "cluster release");
@@ -41,7 +41,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_cluster_release(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ClusterReleaseOptions>();
     Command command =
         add_command(parent, "release", "Note that the cluster has another release, upgraded or downgraded",
                     "ctlsign cluster release '11.5(1)'");

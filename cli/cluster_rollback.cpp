@@ -12,14 +12,14 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct ClusterRollbackOptions {
     ClusterOptions cluster;
     std::string value;
     Force force = Force::No;
     Format format = Format::AsText;
 };
 
-ExitCode run(const Options& options) {
+ExitCode run(const ClusterRollbackOptions& options) {
     if (options.value != "True" && options.value != "False")
         throw UsageError("the parameter is True or False");
     Administration administration(options.cluster, "cluster rollback-parameter");
@@ -39,7 +39,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_cluster_rollback(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ClusterRollbackOptions>();
     Command command =
         add_command(parent, "rollback-parameter",
                     "Note the value of the parameter \"Prepare cluster for rollback to pre-8.0\"",

@@ -36,6 +36,7 @@ GivenToken find_given_token(const std::string& text, const TokenOptions& options
 
 std::vector<sast::Certificate> certificates_of(const std::vector<GivenToken>& tokens) {
     std::vector<sast::Certificate> certificates;
+    certificates.reserve(tokens.size());
     for (const GivenToken& token : tokens) certificates.push_back(token.certificate);
     return certificates;
 }

@@ -20,7 +20,7 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct ClusterStatusOptions {
     ClusterOptions cluster;
     Format format = Format::AsText;
 };
@@ -37,7 +37,7 @@ Json ctl_json(const cluster::Publication& published, const TrustList& list) {
             {"published", format_utc(published.time)}};
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const ClusterStatusOptions& options) {
     const cluster::Database database = cluster::Database::open_to_read(options.cluster.path);
     const cluster::State state = database.load();
     Json json{{"cluster", state.name},
@@ -110,7 +110,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_cluster_status(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ClusterStatusOptions>();
     Command command = add_command(
         parent, "status",
         "Mode, signer and what every node serves. Exit 0: all the same, and of today's certificates",

@@ -15,7 +15,7 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct ClusterTokenOptions {
     ChangeOptions change;
     std::string added;
     std::vector<std::string> dropped;
@@ -50,7 +50,7 @@ std::string to_line(const cluster::KnownToken& token, bool named) {
                        to_text(token.state), named ? "in the CTL" : "not in the CTL");
 }
 
-ExitCode change(const Options& options) {
+ExitCode change(const ClusterTokenOptions& options) {
     cluster::Request request;
     request.operation = cluster::Operation::ChangeTokens;
     request.dropped_because = options.because;
@@ -68,7 +68,7 @@ ExitCode change(const Options& options) {
 
 // Whether the CTL on the nodes does not name the token that is to leave it: what became of it is remembered
 // then, and nothing is signed.
-bool remember(const Options& options) {
+bool remember(const ClusterTokenOptions& options) {
     Administration administration(options.change.cluster, "cluster token remove", purpose_of(options.change));
     const cluster::State state = administration.database.load();
     const cluster::KnownToken& token = get_known(state, options.dropped.front());
@@ -88,11 +88,11 @@ bool remember(const Options& options) {
     return true;
 }
 
-ExitCode drop(const Options& options) {
+ExitCode drop(const ClusterTokenOptions& options) {
     return remember(options) ? ExitCode::Done : change(options);
 }
 
-ExitCode list(const Options& options) {
+ExitCode list(const ClusterTokenOptions& options) {
     const cluster::State state = cluster::Database::open_to_read(options.change.cluster.path).load();
     const auto in_ctl = named_tokens(state);
     Json json = Json::array();
@@ -105,7 +105,7 @@ ExitCode list(const Options& options) {
     return ExitCode::Done;
 }
 
-void add_reasons(Command command, const std::shared_ptr<Options>& options) {
+void add_reasons(Command command, const std::shared_ptr<ClusterTokenOptions>& options) {
     const auto add = [&](const std::string& name, cluster::TokenState state, const std::string& text) {
         command.add_flag_callback(
             name, [options, state] { options->because = state; }, text);
@@ -122,7 +122,7 @@ void add_cluster_token(Command parent, Action& action) {
                                 "ctlsign cluster token list");
     token.require_subcommand();
 
-    const auto adding = std::make_shared<Options>();
+    const auto adding = std::make_shared<ClusterTokenOptions>();
     Command add = add_command(token, "add",
                               "Have a CTL signed that names another token, and perhaps a lost one no more",
                               "ctlsign cluster token add 'pkcs11:serial=0b12' --drop SAST-ADN0054f509 "
@@ -138,7 +138,7 @@ void add_cluster_token(Command parent, Action& action) {
     add_change_options(add, adding->change);
     add.callback([&action, adding] { action = [adding] { return change(*adding); }; });
 
-    const auto removing = std::make_shared<Options>();
+    const auto removing = std::make_shared<ClusterTokenOptions>();
     Command remove =
         add_command(token, "remove",
                     "Have a CTL signed that names a token no more: that revokes it; of one that it does not "
@@ -150,7 +150,7 @@ void add_cluster_token(Command parent, Action& action) {
     add_change_options(remove, removing->change);
     remove.callback([&action, removing] { action = [removing] { return drop(*removing); }; });
 
-    const auto listing = std::make_shared<Options>();
+    const auto listing = std::make_shared<ClusterTokenOptions>();
     Command known = add_command(token, "list", "The tokens that have signed for this cluster, or may",
                                 "ctlsign cluster token list");
     add_cluster_option(known, listing->change.cluster);

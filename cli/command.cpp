@@ -107,7 +107,7 @@ void Command::callback(std::function<void()> then) {
 std::string Command::command_line() const {
     std::string line = app_->get_name();
     for (const CLI::App* app = app_->get_parent(); app != nullptr; app = app->get_parent())
-        line = app->get_name() + ' ' + line;
+        line.insert(0, app->get_name() + ' ');
     return line;
 }
 

@@ -18,7 +18,7 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct ConfigSignOptions {
     std::vector<std::string> files;
     SignerOptions signer;
     Places places;
@@ -36,7 +36,7 @@ auto get_choice(const char* option, const std::string& text, Find find) {
 }
 
 // But for the name of the file.
-HeaderDraft make_header(const Options& options, const sast::Certificate& certificate) {
+HeaderDraft make_header(const ConfigSignOptions& options, const sast::Certificate& certificate) {
     return make_sgn_header(certificate, {}, get_choice("--digest", options.digest, find_digest),
                            get_choice("--name-style", options.name_style, find_name_style),
                            get_choice("--layout", options.layout, find_layout),
@@ -45,7 +45,7 @@ HeaderDraft make_header(const Options& options, const sast::Certificate& certifi
 
 class ConfigSigner {
   public:
-    ConfigSigner(const Options& options, sast::Signer& signer)
+    ConfigSigner(const ConfigSignOptions& options, sast::Signer& signer)
         : options_(options),
           signer_(signer),
           header_(make_header(options, signer.facts().certificate)),
@@ -99,7 +99,7 @@ class ConfigSigner {
         }
     }
 
-    const Options& options_;
+    const ConfigSignOptions& options_;
     sast::Signer& signer_;
     HeaderDraft header_;
     std::vector<std::string> names_, targets_;
@@ -107,7 +107,7 @@ class ConfigSigner {
     std::optional<Error> refusal_;
 };
 
-ExitCode run(const Options& options) {
+ExitCode run(const ConfigSignOptions& options) {
     const OpenedSigner opened = open_signer(options.signer);
     ConfigSigner signer(options, *opened.signer);
     Batch batch(options.files, options.jobs);
@@ -125,7 +125,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_config_sign(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ConfigSignOptions>();
     Command command =
         add_command(parent, "sign", "Put a signed header before configuration files: FILE.sgn for each",
                     "ctlsign config sign *.cnf.xml --signer 'pkcs11:token=tftp' -d signed");

@@ -15,7 +15,7 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct ConfigStripOptions {
     std::vector<std::string> files;
     Places places;
     unsigned jobs = 1;
@@ -32,7 +32,7 @@ std::string stripped_name(const std::string& name) {
 
 class Stripper {
   public:
-    explicit Stripper(const Options& options)
+    explicit Stripper(const ConfigStripOptions& options)
         : options_(options), targets_(targets_for(options.files, names(options), options.places)) {}
 
     /// Everything about a file that can fail before anything is written.
@@ -59,7 +59,7 @@ class Stripper {
     }
 
   private:
-    static std::vector<std::string> names(const Options& options) {
+    static std::vector<std::string> names(const ConfigStripOptions& options) {
         std::vector<std::string> names = names_below_root(options.files, options.places);
         for (std::string& name : names) name = stripped_name(name);
         return names;
@@ -68,13 +68,13 @@ class Stripper {
         return open_output(targets_[file], sgn.payload().size(), {options_.files[file]});
     }
 
-    const Options& options_;
+    const ConfigStripOptions& options_;
     std::vector<std::string> targets_;
     std::set<std::string> changed_;
     std::mutex mutex_;
 };
 
-ExitCode run(const Options& options) {
+ExitCode run(const ConfigStripOptions& options) {
     Stripper stripper(options);
     Batch batch(options.files, options.jobs);
     batch.run("checking", [&](std::size_t file) { stripper.check(file); });
@@ -86,7 +86,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_config_strip(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ConfigStripOptions>();
     Command command = add_command(parent, "strip", "Take the signed header off: FILE without .sgn",
                                   "ctlsign config strip SEP001122334455.cnf.xml.sgn -d plain");
     command.add_option("FILE", options->files, "The .sgn files, as many as there are").required();

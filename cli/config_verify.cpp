@@ -11,14 +11,14 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct ConfigVerifyOptions {
     std::vector<std::string> files;
     AnchorOptions anchors;
     unsigned jobs = 1;
     Format format = Format::AsText;
 };
 
-ExitCode run(const Options& options) {
+ExitCode run(const ConfigVerifyOptions& options) {
     const Anchors anchors = load_anchors(options.anchors);
     const auto time = now();
     Batch batch(options.files, options.jobs);
@@ -34,7 +34,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_config_verify(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ConfigVerifyOptions>();
     Command command = add_command(parent, "verify", "Check signed configuration files",
                                   "ctlsign config verify *.sgn --installed CTLFile.tlv");
     command.add_option("FILE", options->files, "The .sgn files, as many as there are").required();

@@ -17,7 +17,7 @@ struct Group {
     void (*add_below)(Command command, Action& action);
 };
 
-const std::array kGroups{
+constexpr std::array kGroups{
     Group{"config", "Signed configuration files (.sgn), many at once",
           "ctlsign config sign *.cnf.xml --signer tftp.pem", add_config_commands},
     Group{"token", "Tokens: what is plugged in, and whether it can sign", "ctlsign token list",

@@ -10,12 +10,12 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct DiffOptions {
     std::string before, after;
     Format format = Format::AsText;
 };
 
-ExitCode run(const Options& options) {
+ExitCode run(const DiffOptions& options) {
     if (options.before == "-" && options.after == "-") throw UsageError("only one of the files can be -");
     const ListDifference difference = diff(load_list(options.before), load_list(options.after));
     if (options.format == Format::AsJson) {
@@ -29,7 +29,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_diff(Command program, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<DiffOptions>();
     Command command = add_command(program, "diff", "List what a new trust list adds, removes and changes",
                                   "ctlsign diff old/CTLFile.tlv CTLFile.tlv");
     command.add_option("OLD", options->before, "The list before; - is standard input").required();

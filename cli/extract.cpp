@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct ExtractOptions {
     std::string file, folder;
     Format format = Format::AsText;
 };
@@ -27,7 +27,7 @@ void make_folder(const fs::path& folder) {
     if (error) throw Error(error, "mkdir", folder.string(), "choose a folder that can be written");
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const ExtractOptions& options) {
     const TrustList list = load_list(options.file);
     const Extracted extracted = extract(list);
     const fs::path folder = options.folder;
@@ -60,7 +60,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_extract(Command program, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ExtractOptions>();
     Command command = add_command(
         program, "extract", "Write a list's certificates, and a manifest that builds the same file again",
         "ctlsign extract CTLFile.tlv -d ctl");

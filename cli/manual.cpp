@@ -88,14 +88,14 @@ std::string page(const CommandInfo& command) {
     return text;
 }
 
-struct Options {
+struct ManualOptions {
     std::vector<std::string> command;
     std::string folder;
     enum class Format { Roff, Markdown } format = Format::Roff;
 };
 
-ExitCode run(const CommandInfo& program, const Options& options) {
-    if (options.format == Options::Format::Markdown) {
+ExitCode run(const CommandInfo& program, const ManualOptions& options) {
+    if (options.format == ManualOptions::Format::Markdown) {
         print(to_markdown(program));
         return ExitCode::Done;
     }
@@ -118,14 +118,14 @@ ExitCode run(const CommandInfo& program, const Options& options) {
 }  // namespace
 
 void add_manual(Command program, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ManualOptions>();
     Command command = add_command(program, "manual", "Print a manual page",
                                   fmt::format("{} manual | man -l -", program_name()));
     command.hide();
     command.add_option("COMMAND", options->command, "The command; the program's page without one");
     command.add_option("--folder", options->folder, "Write every page there").type_name("FOLDER");
     command.add_flag_callback(
-        "--markdown", [options] { options->format = Options::Format::Markdown; },
+        "--markdown", [options] { options->format = ManualOptions::Format::Markdown; },
         "Print every command on one page of Markdown");
     command.callback([program, &action, options] {
         action = [program, &action, options] {

@@ -116,7 +116,7 @@ class TvsOfCluster {
         : servers_(servers_of(cluster, list, kind, publisher)) {
         for (const cluster::Node& node : cluster.nodes) {
             if (cluster.find_own(cluster::Store::Tvs, node) == nullptr) continue;
-            names_.push_back({node.name, address_text(node.address).value_or("")});
+            names_.emplace_back(node.name, address_text(node.address).value_or(""));
         }
     }
     std::vector<phone::TvsServer> operator()(const phone::Traits& traits) const {

@@ -11,7 +11,7 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct PhoneDecideOptions {
     std::string list, ctl, itl, model, firmware, pool, cluster;
     JudgeOptions judge;
     Format format = Format::AsText;
@@ -21,7 +21,7 @@ std::shared_ptr<const TrustList> load_optional(const std::string& path) {
     return path.empty() ? nullptr : std::make_shared<const TrustList>(load_list(path));
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const PhoneDecideOptions& options) {
     const TrustList list = load_list(options.list);
     const phone::ListKind kind = kind_of(list);
     const phone::Device device{load_models(options.judge).find(options.model, options.firmware),
@@ -57,7 +57,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_phone_decide(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<PhoneDecideOptions>();
     Command command =
         add_command(parent, "decide", "Whether one phone will take a new list, and by which rule",
                     "ctlsign phone decide NEW.tlv --model 8861 --ctl CTLFile.tlv --itl ITLFile.tlv");

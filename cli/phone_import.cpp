@@ -13,7 +13,7 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct PhoneImportOptions {
     std::string file, phones = "phones.csv";
     Format format = Format::AsText;
 };
@@ -27,7 +27,7 @@ phone::Inventory load_existing(const std::string& path) {
     }
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const PhoneImportOptions& options) {
     const phone::Inventory fresh = load_inventory(options.file);
     phone::Inventory all = load_existing(options.phones);
     const std::size_t before = all.phones().size();
@@ -49,7 +49,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_phone_import(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<PhoneImportOptions>();
     Command command = add_command(
         parent, "import",
         "Take phones into the inventory: CSV or JSON lines with device, model, firmware, ctl, itl, pool, tvs",

@@ -13,7 +13,7 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct PhoneListOptions {
     FleetOptions fleet{"phones.csv", {}, {}};
     std::string cluster;
     Format format = Format::AsText;
@@ -26,7 +26,7 @@ std::string list_name(const phone::KnownLists& known, const std::string& checksu
     return entry == nullptr ? checksum : entry->name;
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const PhoneListOptions& options) {
     const auto cluster = find_cluster(options.cluster);
     const Fleet fleet(options.fleet, cluster ? &*cluster : nullptr);
     Json json{{"phones", Json::array()}};
@@ -60,7 +60,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_phone_list(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<PhoneListOptions>();
     Command command = add_command(parent, "list", "The phones of the inventory, and the lists that they have",
                                   "ctlsign phone list --known CTLFile.tlv");
     add_inventory_option(command, options->fleet.phones);

@@ -15,13 +15,13 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct PhonePreflightOptions {
     std::string list, html, cluster;
     FleetOptions fleet{"phones.csv", {}, {}};
     Format format = Format::AsText;
 };
 
-ExitCode run(const Options& options) {
+ExitCode run(const PhonePreflightOptions& options) {
     const auto fresh = std::make_shared<const TrustList>(load_list(options.list));
     const TrustList& list = *fresh;
     const phone::ListKind kind = kind_of(list);
@@ -50,7 +50,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_phone_preflight(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<PhonePreflightOptions>();
     Command command = add_command(
         parent, "preflight", "Which phones would take a new list, and why; exit 1 when any would refuse",
         "ctlsign phone preflight NEW.tlv --known CTLFile.tlv --known ITLFile.tlv --html preflight.html");

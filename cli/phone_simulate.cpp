@@ -22,7 +22,7 @@ namespace {
 
 enum class Talk { Everything, Summary };
 
-struct Options {
+struct PhoneSimulateOptions {
     std::string state, source, phones, identity, model = "8861", firmware, models;
     std::vector<std::string> tvs_servers, known;
     std::size_t count = 0;
@@ -32,7 +32,7 @@ struct Options {
 };
 
 // Phones that were not there before come in with what their inventory says, or with nothing installed.
-void add_phones(const Options& options, simulator::State& state) {
+void add_phones(const PhoneSimulateOptions& options, simulator::State& state) {
     for (const std::string& path : options.known)
         state.lists.add(std::make_shared<const TrustList>(load_list(path)), path);
     phone::Inventory newcomers;
@@ -66,7 +66,7 @@ void raise_descriptor_limit(std::size_t phones) {
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const PhoneSimulateOptions& options) {
     simulator::Options start;
     start.source = options.source;
     start.now = now();
@@ -120,7 +120,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_phone_simulate(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<PhoneSimulateOptions>();
     Command command = add_command(
         parent, "simulate",
         "Start many phones against real servers, which decide as real ones do; exit 1 when a list is refused",

@@ -128,7 +128,7 @@ class Page {
     void picture() {
         struct Name {
             std::string full, brief;
-            auto operator<=>(const Name&) const = default;
+            auto operator<=>(const Name&) const = default;  // NOLINT(modernize-use-nullptr)
         };
         std::map<Name, std::map<phone::Rule, std::size_t>> boxes;
         for (std::size_t i = 0; i < traits_count_.size(); ++i) {

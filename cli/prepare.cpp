@@ -16,12 +16,12 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct PrepareOptions {
     std::string manifest, certificate, output, timestamp, installed;
     Format format = Format::AsText;
 };
 
-ExitCode run(const Options& options) {
+ExitCode run(const PrepareOptions& options) {
     const LoadedManifest manifest = load_manifest(options.manifest);
     const sast::Certificate signer = load_certificate(options.certificate);
     const ListDraft draft = make_draft(manifest.manifest, manifest.load, signer,
@@ -60,7 +60,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_prepare(Command program, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<PrepareOptions>();
     Command command = add_command(
         program, "prepare", "Write the exact bytes that a signature made elsewhere must cover",
         "ctlsign prepare ctl.toml --certificate token.pem --installed CTLFile.tlv -o CTLFile.tbs");

@@ -14,14 +14,14 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct ResignOptions {
     std::string file, output, timestamp;
     SignerOptions signer;
     bool dry_run = false;
     Format format = Format::AsText;
 };
 
-ExitCode run(const Options& options) {
+ExitCode run(const ResignOptions& options) {
     const TrustList list = load_list(options.file);
     const OpenedSigner opened = open_signer(options.signer);
     const sast::Signer::Facts& facts = opened.signer->facts();
@@ -42,7 +42,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_resign(Command program, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ResignOptions>();
     Command command = add_command(
         program, "resign", "Sign a list anew, its records as they stand, by another of its signers",
         "ctlsign resign CTLFile.tlv --signer 'pkcs11:token=SAST-ADN0054f509' -o new/CTLFile.tlv");

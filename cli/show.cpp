@@ -13,7 +13,7 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct ShowOptions {
     std::string file;
     Format format = Format::AsText;
 };
@@ -28,7 +28,7 @@ std::string local_time(std::int64_t seconds) {
 }
 
 template <typename File>
-ExitCode show_file(const File& file, const Options& options, std::optional<std::int64_t> modified) {
+ExitCode show_file(const File& file, const ShowOptions& options, std::optional<std::int64_t> modified) {
     const Verdict verdict = verify(file, {}, now());
     if (options.format == Format::AsJson) {
         Json json{{"file", options.file}};
@@ -44,7 +44,7 @@ ExitCode show_file(const File& file, const Options& options, std::optional<std::
     return verdict.outcome == Outcome::Refused ? ExitCode::No : ExitCode::Done;
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const ShowOptions& options) {
     try {
         Input input = read_input(options.file);
         const auto modified = input.modified;
@@ -60,7 +60,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_show(Command program, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ShowOptions>();
     Command command =
         add_command(program, "show", "Print a CTL, ITL or .sgn file in the layout of 'show ctl'",
                     "ctlsign show CTLFile.tlv");

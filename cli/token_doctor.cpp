@@ -24,7 +24,7 @@ constexpr std::array kKnownModules = {
     "/usr/lib/softhsm/libsofthsm2.so",
 };
 
-struct Options {
+struct TokenDoctorOptions {
     TokenOptions token;
     Format format = Format::AsText;
 };
@@ -102,7 +102,7 @@ void examine_module(const std::shared_ptr<pkcs11::Module>& module, Report& repor
     report.json["modules"].push_back(std::move(json));
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const TokenDoctorOptions& options) {
     Report report;
     std::vector<pkcs11::Module::Failure> failures;
     auto modules = sast::open_modules(options.token.module, std::nullopt, options.token.isolation, failures);
@@ -135,7 +135,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_token_doctor(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<TokenDoctorOptions>();
     Command command = add_command(parent, "doctor",
                                   "What is installed, what each token can do and how it would sign; no login",
                                   "ctlsign token doctor");

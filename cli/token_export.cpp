@@ -13,13 +13,13 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct TokenExportOptions {
     TokenOptions token;
     std::string name, output;
     Format format = Format::AsText;
 };
 
-ExitCode run(const Options& options) {
+ExitCode run(const TokenExportOptions& options) {
     const auto name = sast::TokenName::parse(options.name);
     const auto identity =
         sast::choose_identity(find_token(options.token, options.name), name.uri(), std::nullopt);
@@ -44,7 +44,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_token_export(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<TokenExportOptions>();
     Command command = add_command(
         parent, "export-certificate", "Write a token's certificate, to put it into Phone-SAST-trust",
         "ctlsign token export-certificate SAST-ADN008580ef -o SAST-ADN008580ef.pem");

@@ -13,13 +13,13 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct TokenForgetOptions {
     TokenOptions token;
     std::string name;
     Format format = Format::AsText;
 };
 
-ExitCode run(const Options& options) {
+ExitCode run(const TokenForgetOptions& options) {
     const auto token = find_token(options.token, options.name);
     pkcs11::TokenLock lock(token);
     const auto hold = lock.hold(pkcs11::TokenLock::kPatience);
@@ -35,7 +35,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_token_forget(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<TokenForgetOptions>();
     Command command =
         add_command(parent, "forget-pin-failures",
                     "Forget which PINs a token has rejected, so that one that was set since can be sent",

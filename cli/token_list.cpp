@@ -11,7 +11,7 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct TokenListOptions {
     TokenOptions token;
     Format format = Format::AsText;
 };
@@ -26,7 +26,7 @@ std::vector<sast::Identity> identities_of(const pkcs11::Token& token) {
     }
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const TokenListOptions& options) {
     const Plugged plugged = find_tokens(options.token, std::nullopt);
     Json json{{"tokens", Json::array()}, {"readers", Json::array()}};
     std::string text;
@@ -66,7 +66,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_token_list(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<TokenListOptions>();
     Command command =
         add_command(parent, "list", "Readers, tokens, who can sign with them, state of the PIN; no login",
                     "ctlsign token list --module /usr/lib/libeTPkcs11.so");

@@ -18,7 +18,7 @@ namespace {
 
 namespace attribute = pkcs11::attribute;
 
-struct Options {
+struct TokenProvisionOptions {
     TokenOptions token;
     std::string name, subject, issuer, digest = "sha256";
     unsigned bits = 2048, days = 7300;
@@ -72,7 +72,7 @@ pkcs11::Session::KeyPair make_key_pair(pkcs11::Session& session, unsigned bits, 
     return session.generate_key_pair(pkcs11::Mechanism::RsaPkcsKeyPairGen, public_key, private_key);
 }
 
-sast::Certificate issue(const openssl::TokenKey& key, const Options& options, Digest digest,
+sast::Certificate issue(const openssl::TokenKey& key, const TokenProvisionOptions& options, Digest digest,
                         const std::optional<openssl::Issuer>& issuer) {
     const std::int64_t begin = unix_now();
     const openssl::CertificateTerms terms{options.subject, begin, begin + options.days * kSecondsInDay,
@@ -81,7 +81,7 @@ sast::Certificate issue(const openssl::TokenKey& key, const Options& options, Di
     return issuer->issue(openssl::make_certificate_request(key, options.subject, digest), terms);
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const TokenProvisionOptions& options) {
     const auto digest = find_digest(options.digest);
     if (!digest) throw UsageError("--digest is sha1, sha256 or sha512");
     if (options.bits != 1024 && options.bits != 2048 && options.bits != 4096) {
@@ -138,7 +138,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_token_provision(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<TokenProvisionOptions>();
     Command command = add_command(
         parent, "provision", "Make a key pair on a token, and a certificate for it",
         "ctlsign token provision --token 'pkcs11:serial=0123' --subject 'CN=SAST-ADN0123,O=Example'");

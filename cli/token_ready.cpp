@@ -14,7 +14,7 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct TokenReadyOptions {
     TokenOptions token;
     std::string ctl;
     Format format = Format::AsText;
@@ -76,7 +76,7 @@ void examine(Row& row, std::int64_t time) {
     }
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const TokenReadyOptions& options) {
     std::vector<sast::Certificate> wanted;
     if (!options.ctl.empty()) wanted = tokens_of(load_list(options.ctl));
     const Plugged plugged = find_tokens(options.token, std::nullopt);
@@ -126,7 +126,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_token_ready(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<TokenReadyOptions>();
     Command command = add_command(parent, "ready",
                                   "Before a maintenance window: is each token of the CTL plugged in and "
                                   "able to sign? No PIN. Exit 0: all are",

@@ -13,13 +13,13 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct TokenRehearseOptions {
     TokenOptions token;
     std::string name, certificate, digest = "sha1";
     Format format = Format::AsText;
 };
 
-ExitCode run(const Options& options) {
+ExitCode run(const TokenRehearseOptions& options) {
     const auto digest = find_digest(options.digest);
     if (!digest) throw UsageError("--digest is sha1, sha256 or sha512");
     std::optional<sast::Certificate> stand_in;
@@ -51,7 +51,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_token_rehearse(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<TokenRehearseOptions>();
     Command command =
         add_command(parent, "rehearse", "Log in once, sign a test message, verify it, write nothing",
                     "ctlsign token rehearse SAST-ADN008580ef");

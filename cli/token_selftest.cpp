@@ -28,7 +28,7 @@ using std::chrono::milliseconds;
 // Which token it was: label and certificate often tell the serial number too.
 enum class Naming { LeftOut, Told };
 
-struct Options {
+struct TokenSelftestOptions {
     TokenOptions token;
     std::string name, certificate, report;
     Naming naming = Naming::LeftOut;
@@ -207,7 +207,7 @@ std::string summary(const Json& report) {
     return text;
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const TokenSelftestOptions& options) {
     std::optional<sast::Certificate> stand_in;
     if (!options.certificate.empty()) stand_in = load_certificate(options.certificate);
     std::optional<sast::TokenName> name;
@@ -237,7 +237,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_token_selftest(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<TokenSelftestOptions>();
     Command command = add_command(parent, "selftest",
                                   "Try what a token can do and write a report for the project: one login, "
                                   "test signatures with every digest "

@@ -21,7 +21,7 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct TokenWatchOptions {
     TokenOptions token;
     Format format = Format::AsText;
 };
@@ -97,7 +97,7 @@ std::string to_text(const Line& line, Format format) {
                        static_cast<unsigned long>(token.slot()), token.module()->path());
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const TokenWatchOptions& options) {
     const auto modules = find_tokens(options.token, std::nullopt).modules;
     if (modules.empty())
         throw Error(pkcs11::Errc::ModuleNotLoaded, "looking for", "a PKCS#11 module",
@@ -129,7 +129,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_token_watch(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<TokenWatchOptions>();
     Command command = add_command(
         parent, "watch",
         "Tell of tokens as they arrive and leave, until interrupted; a line each, with --json an object each",

@@ -14,20 +14,20 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct TvsImportOptions {
     std::string file, cluster, output;
     Existing existing = Existing::Kept;
     Format format = Format::AsText;
 };
 
-tvs::Database load(const Options& options) {
+tvs::Database load(const TvsImportOptions& options) {
     if (options.file.empty() == options.cluster.empty())
         throw UsageError("give a FILE, or --cluster: one of them");
     if (!options.file.empty()) return tvs::Database::load(options.file);
     return {cluster::tvs_database(cluster::Database::open_to_read(options.cluster).load()), {}};
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const TvsImportOptions& options) {
     require_output(options.output, {options.file, options.cluster});
     const auto database = load(options);
     tvs::store_database(options.output, database.entries, options.existing);
@@ -51,7 +51,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_tvs_import(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<TvsImportOptions>();
     Command command = add_command(
         parent, "import-database",
         "Take over the database of the open TVS server, each row checked (exit 1 when some are left out), or "

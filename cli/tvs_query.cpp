@@ -18,7 +18,7 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct TvsQueryOptions {
     std::string server, certificate, list, style = "callmanager", device = "CP-0000-SEP000000000000", itl,
                                            identity;
     std::vector<std::string> server_certificates;
@@ -30,7 +30,7 @@ struct Options {
 
 constexpr std::uint32_t kId = 1;
 
-SignerId signer_in_question(const Options& options) {
+SignerId signer_in_question(const TvsQueryOptions& options) {
     if (!options.list.empty()) {
         const TrustList list = load_list(options.list);
         return {std::string(list.signer_name()), std::string(list.signer_issuer()),
@@ -41,7 +41,7 @@ SignerId signer_in_question(const Options& options) {
     return make_signer_id(load_certificate(options.certificate), *style);
 }
 
-tvs::Message make_request(const Options& options) {
+tvs::Message make_request(const TvsQueryOptions& options) {
     if (options.certificate.empty() == options.list.empty())
         throw UsageError("give either --certificate or --list: whom to ask about");
     if (options.whole_certificate) {
@@ -56,7 +56,7 @@ tvs::Message make_request(const Options& options) {
 }
 
 // Trusts the TVS records of an ITL, or the certificates given; with neither whoever answers, and says so.
-tvs::Trust make_trust(const Options& options) {
+tvs::Trust make_trust(const TvsQueryOptions& options) {
     auto trusted = std::make_shared<std::vector<sast::Certificate>>();
     for (const std::string& path : options.server_certificates) {
         for (auto& certificate : load_certificates(path)) trusted->push_back(std::move(certificate));
@@ -109,7 +109,7 @@ Json to_json(const tvs::Exchange& exchange) {
     return json;
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const TvsQueryOptions& options) {
     tvs::ClientOptions client{nullptr, options.policy, std::chrono::seconds(options.timeout)};
     tvs::TlsIdentity identity;
     if (!options.identity.empty()) {
@@ -139,7 +139,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_tvs_query(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<TvsQueryOptions>();
     Command command = add_command(
         parent, "query", "Ask a TVS server as a phone does, and show the exchange; exit 1 for invalid",
         "ctlsign tvs query cucm1:2445 --list CTLFile.tlv --itl ITLFile.tlv");

@@ -27,7 +27,7 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct TvsServeOptions {
     std::string key, certificate, database, ctl;
     std::vector<std::string> listen;
     TokenOptions token;
@@ -38,7 +38,7 @@ struct Options {
 };
 
 // The key stays on its token, and comes back with it after a pull.
-tvs::TlsIdentity open_token_identity(const Options& options) {
+tvs::TlsIdentity open_token_identity(const TvsServeOptions& options) {
     const pkcs11::Uri uri = pkcs11::Uri::parse(options.key);
     tvs::TlsIdentity identity;
     std::optional<sast::Certificate> stand_in;
@@ -59,14 +59,14 @@ tvs::TlsIdentity open_token_identity(const Options& options) {
     return identity;
 }
 
-tvs::TlsIdentity load_file_identity(const Options& options) {
+tvs::TlsIdentity load_file_identity(const TvsServeOptions& options) {
     if (options.certificate.empty()) return load_identity(options.key);
     const Input key = read_input(options.key), certificate = read_input(options.certificate);
     return tvs::TlsIdentity::decode(
         std::string(as_text(certificate.bytes)) + '\n' + std::string(as_text(key.bytes)), key.name);
 }
 
-tvs::TlsIdentity open_identity(const Options& options) {
+tvs::TlsIdentity open_identity(const TvsServeOptions& options) {
     return pkcs11::Uri::looks_like(options.key) ? open_token_identity(options) : load_file_identity(options);
 }
 
@@ -97,7 +97,7 @@ class FileStamp {
     std::array<State, 2> states_{};
 };
 
-std::shared_ptr<const tvs::CertificateStore> load_store(const Options& options) {
+std::shared_ptr<const tvs::CertificateStore> load_store(const TvsServeOptions& options) {
     std::vector<tvs::DatabaseEntry> entries;
     if (!options.database.empty()) {
         auto database = tvs::Database::load(options.database);
@@ -133,7 +133,7 @@ bool has_ipv6() {
     return bound;
 }
 
-std::vector<tvs::Endpoint> endpoints_of(const Options& options) {
+std::vector<tvs::Endpoint> endpoints_of(const TvsServeOptions& options) {
     std::vector<tvs::Endpoint> endpoints;
     for (const std::string& text : options.listen) endpoints.push_back(parse_endpoint(text));
     if (!endpoints.empty()) return endpoints;
@@ -181,7 +181,7 @@ void wait_for_the_end() {
 
 class Service {
   public:
-    explicit Service(const Options& options)
+    explicit Service(const TvsServeOptions& options)
         : options_(options), ctl_(options.ctl), database_(options.database), server_(make_server()) {
         for (const tvs::Endpoint& endpoint : server_->endpoints())
             print(fmt::format("listening on {}\n", to_text(endpoint)));
@@ -233,12 +233,12 @@ class Service {
             });
     }
 
-    const Options& options_;
+    const TvsServeOptions& options_;
     FileStamp ctl_, database_;
     std::unique_ptr<tvs::Server> server_;
 };
 
-ExitCode run(Options options) {
+ExitCode run(TvsServeOptions options) {
     if (options.database.empty() && options.ctl.empty())
         throw UsageError("give --database, --ctl or both: what to answer from");
     options.limits.handshake = std::chrono::seconds(options.handshake);
@@ -278,7 +278,7 @@ ExitCode run(Options options) {
 }  // namespace
 
 void add_tvs_serve(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<TvsServeOptions>();
     Command command = add_command(
         parent, "serve",
         "Answer phones until SIGTERM; SIGHUP loads key, database and CTL again, SIGUSR1 reports counters",

@@ -13,13 +13,13 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct VerifyOptions {
     std::string file;
     AnchorOptions anchors;
     Format format = Format::AsText;
 };
 
-ExitCode run(const Options& options) {
+ExitCode run(const VerifyOptions& options) {
     const Anchors anchors = load_anchors(options.anchors);
     const Verdict verdict = std::visit([&](const auto& file) { return verify(file, anchors.view(), now()); },
                                        decode_any_input(read_input(options.file)));
@@ -45,7 +45,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_verify(Command program, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<VerifyOptions>();
     Command command =
         add_command(program, "verify", "Check by whom a file is signed, and whether that signer is trusted",
                     "ctlsign verify new/CTLFile.tlv --installed CTLFile.tlv");

@@ -15,13 +15,13 @@ namespace ctlsign::cli {
 
 namespace {
 
-struct Options {
+struct VirtualLearnOptions {
     TokenOptions token;
     std::string name, output;
     Format format = Format::AsText;
 };
 
-softhsm::Learned learn(const Options& options, const pkcs11::Token& token) {
+softhsm::Learned learn(const VirtualLearnOptions& options, const pkcs11::Token& token) {
     // Nobody is asked for a PIN: who gives none learns what can be seen without.
     if (!options.token.pin_source) return softhsm::learn_profile(token, nullptr);
     const auto pins = make_pins(options.token, std::nullopt);
@@ -29,7 +29,7 @@ softhsm::Learned learn(const Options& options, const pkcs11::Token& token) {
     return softhsm::learn_profile(token, &login);
 }
 
-ExitCode run(const Options& options) {
+ExitCode run(const VirtualLearnOptions& options) {
     const auto learned = learn(options, find_token(options.token, options.name));
     store_file(options.output, as_bytes(learned.profile.text));
     if (options.format == Format::AsJson) {
@@ -44,7 +44,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 void add_virtual_learn(Command parent, Action& action) {
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<VirtualLearnOptions>();
     Command command = add_command(
         parent, "learn", "Write a profile from a real token: how its kind behaves, nothing of who it is",
         parent.command_line() + " learn SAST-ADN008580ef -o etoken.toml --pin-source prompt");

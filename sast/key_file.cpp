@@ -253,8 +253,8 @@ std::optional<Bytes> PrivateKey::find_signature(Digest digest, ByteView message)
 KeyFile KeyFile::decode(ByteView content, const std::string& name) {
     if (content.empty()) fail(Errc::MalformedKey, name, "it is empty");
     if (content.size() > std::numeric_limits<int>::max()) fail(Errc::MalformedKey, name, "it is too large");
-    constexpr std::uint8_t kSequence = 0x30;  // all DER of interest begins so, and no PEM does
-    return content.front() == kSequence ? decode_pkcs12(content, name) : decode_pem(content, name);
+    constexpr std::uint8_t kDerBegin = 0x30;  // all of interest, and no PEM
+    return content.front() == kDerBegin ? decode_pkcs12(content, name) : decode_pem(content, name);
 }
 
 KeyFile KeyFile::decode_pem(ByteView content, const std::string& name) {

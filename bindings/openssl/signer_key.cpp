@@ -1,5 +1,4 @@
 // RSA_METHOD is of OpenSSL 1.1; a provider of its own would be ten times as much for one key.
-#define OPENSSL_SUPPRESS_DEPRECATED  // NOLINT(readability-identifier-naming)
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
@@ -16,15 +15,15 @@ namespace ctlsign::openssl {
 
 namespace {
 
-struct Owned {
-    Owned(std::unique_ptr<sast::PinSource> source, std::unique_ptr<sast::TokenSigner> token)
+struct HeldSigner {
+    HeldSigner(std::unique_ptr<sast::PinSource> source, std::unique_ptr<sast::TokenSigner> token)
         : pins(std::move(source)), signer(std::move(token)) {}
     std::unique_ptr<sast::PinSource> pins;
     std::unique_ptr<sast::TokenSigner> signer;
     std::mutex mutex;
 };
 
-int owner_index() {
+int held_signer_index() {
     static const int index = RSA_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
     return index;
 }
@@ -47,7 +46,7 @@ class ModuleErrors {
     ModuleErrors& operator=(const ModuleErrors&) = delete;
 };
 
-Bytes sign_checked(Owned& owned, ByteView input, RSA* rsa, int padding) {
+Bytes sign_checked(HeldSigner& owned, ByteView input, RSA* rsa, int padding) {
     const ModuleErrors errors;
     const std::scoped_lock lock(owned.mutex);
     Bytes signature = owned.signer->sign_encoded(
@@ -62,7 +61,7 @@ Bytes sign_checked(Owned& owned, ByteView input, RSA* rsa, int padding) {
 // RSA_METHOD's rsa_priv_enc: PADDING tells a DigestInfo from a block that OpenSSL has padded.
 int sign(int size, const unsigned char* octets, unsigned char* to, RSA* rsa, int padding) noexcept {
     try {
-        auto& owned = *static_cast<Owned*>(RSA_get_ex_data(rsa, owner_index()));
+        auto& owned = *static_cast<HeldSigner*>(RSA_get_ex_data(rsa, held_signer_index()));
         const ByteView input(octets, static_cast<std::size_t>(size));
         if (padding != RSA_PKCS1_PADDING && padding != RSA_NO_PADDING) {
             ERR_raise(ERR_LIB_RSA, RSA_R_UNKNOWN_PADDING_TYPE);
@@ -78,7 +77,7 @@ int sign(int size, const unsigned char* octets, unsigned char* to, RSA* rsa, int
 }
 
 int finish(RSA* rsa) noexcept {
-    delete static_cast<Owned*>(RSA_get_ex_data(rsa, owner_index()));
+    delete static_cast<HeldSigner*>(RSA_get_ex_data(rsa, held_signer_index()));
     return RSA_meth_get_finish(RSA_PKCS1_OpenSSL())(rsa);
 }
 
@@ -106,8 +105,8 @@ KeyPtr make_key(std::unique_ptr<sast::TokenSigner> signer, std::unique_ptr<sast:
                     take_openssl_reason());
     }
     KeyPtr key(EVP_PKEY_new());
-    auto owned = std::make_unique<Owned>(std::move(pins), std::move(signer));
-    if (!key || RSA_set_ex_data(rsa.get(), owner_index(), owned.get()) != 1 ||
+    auto owned = std::make_unique<HeldSigner>(std::move(pins), std::move(signer));
+    if (!key || RSA_set_ex_data(rsa.get(), held_signer_index(), owned.get()) != 1 ||
         RSA_set_method(rsa.get(), method()) != 1)
         fail_openssl("RSA_set_method", "");
     static_cast<void>(owned.release());

@@ -1,5 +1,3 @@
-// libp11's keys are those of OpenSSL 1.1.
-#define OPENSSL_SUPPRESS_DEPRECATED  // NOLINT(readability-identifier-naming)
 #include <dlfcn.h>
 #include <libp11.h>
 #include <openssl/ec.h>
@@ -20,14 +18,14 @@ namespace ctlsign::openssl {
 namespace {
 
 // What a key of libp11's works with, in the order in which it is made.
-struct Owned {
-    explicit Owned(pkcs11::Session open) : session(std::move(open)) {}
-    ~Owned() {
+struct Libp11Key {
+    explicit Libp11Key(pkcs11::Session open) : session(std::move(open)) {}
+    ~Libp11Key() {
         if (list != nullptr) PKCS11_release_all_slots(context.get(), list, count);
         if (loaded) PKCS11_CTX_unload(context.get());
     }
-    Owned(const Owned&) = delete;
-    Owned& operator=(const Owned&) = delete;
+    Libp11Key(const Libp11Key&) = delete;
+    Libp11Key& operator=(const Libp11Key&) = delete;
 
     pkcs11::Session session;
     std::unique_ptr<PKCS11_CTX, FreeWith<PKCS11_CTX_free>> context{PKCS11_CTX_new()};
@@ -37,11 +35,11 @@ struct Owned {
 };
 
 // Where an EVP_PKEY keeps it: OpenSSL calls back when the key's last holder lets go.
-int owner_index() {
+int libp11_key_index() {
     static const int index = CRYPTO_get_ex_new_index(
         CRYPTO_EX_INDEX_EVP_PKEY, 0, nullptr, nullptr, nullptr,
         [](void* /*key*/, void* owned, CRYPTO_EX_DATA* /*data*/, int /*index*/, long /*argument*/,
-           void* /*pointer*/) { delete static_cast<Owned*>(owned); });
+           void* /*pointer*/) { delete static_cast<Libp11Key*>(owned); });
     return index;
 }
 
@@ -95,7 +93,7 @@ void load_forwarded(PKCS11_CTX* context, const pkcs11::Token& token) {
 }  // namespace
 
 TokenKey::TokenKey(pkcs11::Session session, ByteView key_id) : token_(session.token()) {
-    auto owned = std::make_unique<Owned>(std::move(session));
+    auto owned = std::make_unique<Libp11Key>(std::move(session));
     if (!owned->context) throw std::bad_alloc();
     load_forwarded(owned->context.get(), token_);
     owned->loaded = true;
@@ -118,7 +116,7 @@ TokenKey::TokenKey(pkcs11::Session session, ByteView key_id) : token_(session.to
     const KeyPtr libp11s(PKCS11_get_private_key(&*key));
     if (!libp11s) fail("PKCS11_get_private_key", token_);
     key_ = share(libp11s.get());
-    if (EVP_PKEY_set_ex_data(key_.get(), owner_index(), owned.get()) != 1) throw std::bad_alloc();
+    if (EVP_PKEY_set_ex_data(key_.get(), libp11_key_index(), owned.get()) != 1) throw std::bad_alloc();
     static_cast<void>(owned.release());
 }
 

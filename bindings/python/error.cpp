@@ -51,7 +51,7 @@ py::object to_exception(const Error& error) {
     return exception;
 }
 
-void translate(std::exception_ptr raised) {
+void translate(std::exception_ptr raised) {  // NOLINT(performance-unnecessary-value-param): pybind11's type
     try {
         if (raised) std::rethrow_exception(raised);
     } catch (const Error& error) {

@@ -213,7 +213,7 @@ std::string Backup::restore_instead(const std::string& path) const {
     const std::string file = fs::canonical(path).string();
     Database copy = make_copy(file);
     Writer writer(copy, "cluster restore", std::chrono::milliseconds(0));
-    const std::string kept = fmt::format("{}.damaged-{}", file, now_text());
+    std::string kept = fmt::format("{}.damaged-{}", file, now_text());
     // Its log first: one that stays would be taken for the new file's.
     for (const std::string_view suffix : {"-wal", "-shm", "-journal", ""}) {
         const std::string from = file + std::string(suffix);

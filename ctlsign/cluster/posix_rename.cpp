@@ -21,9 +21,9 @@ void append_text(Bytes& to, std::string_view text) {
 }
 
 // Takes from the front of what a server has sent; nothing when there is too little of it.
-class Reader {
+class PacketReader {
   public:
-    explicit Reader(ByteView message) : left_(message) {}
+    explicit PacketReader(ByteView message) : left_(message) {}
 
     std::optional<std::uint8_t> octet() {
         if (left_.empty()) return std::nullopt;
@@ -51,7 +51,7 @@ class Reader {
 };
 
 bool offers_it(const Bytes& greeting) {
-    Reader reader(greeting);
+    PacketReader reader(greeting);
     if (reader.octet() != Version || reader.u32() != kVersion) return false;
     for (;;) {
         const auto name = reader.text(), version = reader.text();
@@ -83,7 +83,7 @@ std::optional<std::uint32_t> PosixRename::run(const std::string& path, const std
     if (!send(request)) return std::nullopt;
     const auto answer = receive();
     if (!answer) return std::nullopt;
-    Reader reader(*answer);
+    PacketReader reader(*answer);
     if (reader.octet() != Status || reader.u32() != request_) return std::nullopt;
     return reader.u32();
 }
@@ -104,7 +104,7 @@ bool PosixRename::send(const Bytes& message) {
 std::optional<Bytes> PosixRename::receive() {
     Bytes head(4);
     if (!read(head.data(), head.size())) return std::nullopt;
-    const std::uint32_t size = *Reader(head).u32();
+    const std::uint32_t size = *PacketReader(head).u32();
     if (size > limits::kSftpMessage) return std::nullopt;
     Bytes message(size);
     if (!read(message.data(), message.size())) return std::nullopt;

@@ -119,8 +119,8 @@ ModelTable ModelTable::decode(std::string_view toml, std::string_view name) {
 }
 
 const ModelTable& ModelTable::shipped() {
-    static const ModelTable kTable = decode(shipped_models(), "the shipped models");
-    return kTable;
+    static const ModelTable table = decode(shipped_models(), "the shipped models");
+    return table;
 }
 
 void ModelTable::append(ModelTable later) {

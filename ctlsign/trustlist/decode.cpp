@@ -11,7 +11,6 @@ namespace ctlsign {
 
 namespace {
 
-constexpr std::size_t kHead = 3;  // tag and length
 constexpr std::size_t kMostPads = 3;
 
 enum class Kind : std::uint8_t { Unknown, Octets, Number, Text, Container, Pad };
@@ -24,10 +23,10 @@ struct Known {
     std::uint8_t low = 0, high = 0;  // of a Number
 };
 constexpr std::size_t kKnownTags = 29;
-using Table = std::array<Known, kKnownTags>;
+using TagTable = std::array<Known, kKnownTags>;
 
-constexpr Table kHeader = [] {
-    Table table{};
+constexpr TagTable kHeader = [] {
+    TagTable table{};
     table[1] = table[2] = table[28] = {Kind::Octets, 0, 2};
     table[3] = {Kind::Container};
     table[4] = table[6] = {Kind::Text, 3};
@@ -51,8 +50,8 @@ constexpr HeaderTag kMandatory[] = {
     HeaderTag::Filename,           HeaderTag::Timestamp,
 };
 
-constexpr Table kRecord = [] {
-    Table table{};
+constexpr TagTable kRecord = [] {
+    TagTable table{};
     table[1] = table[4] = {Kind::Octets, 0, 2};
     table[2] = table[3] = table[5] = {Kind::Text};
     for (const std::size_t tag : {6U, 7U, 8U, 9U, 10U, 11U}) table[tag] = {Kind::Octets};
@@ -137,12 +136,12 @@ class Decoder {
 
     // The element at AT, and those inside it; all must end before END. Gives the position behind it.
     template <typename Tag>
-    std::size_t read(const Table& table, std::size_t at, std::size_t end, std::uint8_t container,
+    std::size_t read(const TagTable& table, std::size_t at, std::size_t end, std::uint8_t container,
                      std::uint8_t depth) {
         const std::uint8_t tag = octets_[at];
-        if (end - at < kHead) fail(at, tag_text<Tag>(tag) + " is cut off");
+        if (end - at < kElementHeadSize) fail(at, tag_text<Tag>(tag) + " is cut off");
         const std::size_t size = number_of(octets_.subspan(at + 1, 2));
-        const std::size_t begin = at + kHead;
+        const std::size_t begin = at + kElementHeadSize;
         if (size > end - begin) {
             fail(at, fmt::format("{} is {} octets long, {} are left", tag_text<Tag>(tag), size, end - begin));
         }
@@ -177,10 +176,10 @@ class Decoder {
 
     void read_header() {
         // These two come first: without the length nothing else has a bound.
-        const std::size_t after_version = expect(HeaderTag::Version, 0).value.size() + kHead;
+        const std::size_t after_version = expect(HeaderTag::Version, 0).value.size() + kElementHeadSize;
         const Element length = expect(HeaderTag::HeaderLength, after_version);
         file_.header_length_ = number_of(length.value);
-        std::size_t at = length.position + kHead + length.value.size();
+        std::size_t at = length.position + kElementHeadSize + length.value.size();
         std::size_t end = file_.header_length_;
         const auto check_end = [&] {
             if (end < at)
@@ -199,13 +198,14 @@ class Decoder {
             const auto tag = static_cast<HeaderTag>(elements_[index].tag);
             if (tag == HeaderTag::Signature) {
                 file_.signature_element_ = elements_[index].position;
-                file_.signature_position_ = file_.signature_element_ + kHead;
+                file_.signature_position_ = file_.signature_element_ + kElementHeadSize;
                 file_.signature_size_ = elements_[index].value.size();
             } else if (tag == HeaderTag::SignatureInfo && form_ == Form::Unsigned &&
                        seen(HeaderTag::SignatureModulus)) {
                 // HEADERLENGTH counts the signature that is not there yet.
                 file_.signature_element_ = file_.signature_position_ = at;
-                end = file_.header_length_ - std::min(file_.header_length_, kHead + signature_length());
+                end = file_.header_length_ -
+                      std::min(file_.header_length_, kElementHeadSize + signature_length());
                 check_end();
             }
         }

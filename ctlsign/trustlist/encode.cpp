@@ -12,7 +12,6 @@ namespace ctlsign {
 
 namespace {
 
-constexpr std::size_t kHead = 3;
 constexpr std::size_t kMostInLength = 0xFFFF;
 constexpr std::size_t kSignatureInfoSize = 15;
 constexpr std::size_t kSignatureAlgorithmInfoSize = 8;
@@ -112,9 +111,9 @@ ToSign encode_header(const HeaderDraft& draft) {
     tail.text(HeaderTag::Filename, draft.filename);
     tail.number(HeaderTag::Timestamp, draft.timestamp, 4);
 
-    const std::size_t fixed = 2 * (kHead + 2) + (draft.signer_version ? kHead + 2 : 0);
-    const std::size_t used =
-        fixed + kHead + signer.size() + kHead + kSignatureInfoSize + kHead + signature_length + tail.size();
+    const std::size_t fixed = 2 * (kElementHeadSize + 2) + (draft.signer_version ? kElementHeadSize + 2 : 0);
+    const std::size_t used = fixed + kElementHeadSize + signer.size() + kElementHeadSize +
+                             kSignatureInfoSize + kElementHeadSize + signature_length + tail.size();
     const std::size_t length = (used + kHeaderAlignment - 1) / kHeaderAlignment * kHeaderAlignment;
     if (length > kMostInLength) {
         unencodable("the header", fmt::format("{} octets, at most {} fit", length, kMostInLength));
@@ -187,8 +186,8 @@ void put_element(Writer& writer, RecordTag tag, const RecordDraft& draft) {
 
 // One whole record, no less and no more; what stands in it is checked with the whole list.
 void check_raw(const Bytes& raw, const std::string& where) {
-    const bool whole = raw.size() >= kHead + 2 && raw.size() <= kMostInLength && raw[0] == 1 && raw[1] == 0 &&
-                       raw[2] == 2 && (std::size_t{raw[3]} << 8U | raw[4]) == raw.size();
+    const bool whole = raw.size() >= kElementHeadSize + 2 && raw.size() <= kMostInLength && raw[0] == 1 &&
+                       raw[1] == 0 && raw[2] == 2 && (std::size_t{raw[3]} << 8U | raw[4]) == raw.size();
     if (!whole) unencodable(where, "raw octets that are not one record");
 }
 
@@ -204,7 +203,7 @@ void append_record(Bytes& out, const RecordDraft& draft, Layout layout, std::siz
         out.insert(out.end(), draft.raw->begin(), draft.raw->end());
         return;
     }
-    const std::size_t length = kHead + 2 + body.size();
+    const std::size_t length = kElementHeadSize + 2 + body.size();
     if (length > kMostInLength)
         unencodable(where, fmt::format("{} octets, at most {} fit", length, kMostInLength));
     Writer head(where);
@@ -214,7 +213,7 @@ void append_record(Bytes& out, const RecordDraft& draft, Layout layout, std::siz
 }
 
 void check_size(const ToSign& to_sign) {
-    const std::size_t size = to_sign.octets.size() + kHead + to_sign.signature_length;
+    const std::size_t size = to_sign.octets.size() + kElementHeadSize + to_sign.signature_length;
     if (size > kMaxFileSize) {
         throw Error(Errc::Oversized, "encoding", {},
                     fmt::format("{} octets, at most {} are read", size, kMaxFileSize));
@@ -223,8 +222,8 @@ void check_size(const ToSign& to_sign) {
 
 void append_head(Bytes& out, const Element& element) {
     const std::size_t size = element.value.size();
-    const std::uint8_t head[kHead] = {element.tag, static_cast<std::uint8_t>(size >> 8U),
-                                      static_cast<std::uint8_t>(size)};
+    const std::uint8_t head[kElementHeadSize] = {element.tag, static_cast<std::uint8_t>(size >> 8U),
+                                                 static_cast<std::uint8_t>(size)};
     out.insert(out.end(), std::begin(head), std::end(head));
 }
 
@@ -272,7 +271,7 @@ ToSign encode(const HeaderDraft& header, ByteView payload) {
 }
 
 std::size_t signed_size(std::size_t unsigned_size, std::size_t signature_length) noexcept {
-    return unsigned_size + kHead + signature_length;
+    return unsigned_size + kElementHeadSize + signature_length;
 }
 
 Bytes splice(const ToSign& to_sign, ByteView signature) {

@@ -62,7 +62,7 @@ class Certificates {
 };
 
 template <typename T>
-std::optional<std::string> text_of(const std::optional<T>& view) {
+std::optional<std::string> owned(const std::optional<T>& view) {
     return view ? std::optional<std::string>(*view) : std::nullopt;
 }
 
@@ -149,14 +149,14 @@ class Extractor {
         record.name_style = style;
         record.certificate_signature =
             stored.signature() ? CertificateSignature::Write : CertificateSignature::Omit;
-        record.dns_name = text_of(stored.dns_name());
+        record.dns_name = owned(stored.dns_name());
         record.ip_address = octets_of(stored.ip_address());
         record.certificate_hash = octets_of(stored.certificate_hash());
         record.hash_algorithm = stored.hash_algorithm();
         const RecordDraft draft = make_draft(record, loader());
         int& overrides = result.overrides;
-        override_where_different(record.subject, draft.subject, text_of(stored.subject()), overrides);
-        override_where_different(record.issuer, draft.issuer, text_of(stored.issuer()), overrides);
+        override_where_different(record.subject, draft.subject, owned(stored.subject()), overrides);
+        override_where_different(record.issuer, draft.issuer, owned(stored.issuer()), overrides);
         override_where_different(record.serial, draft.serial, octets_of(stored.serial()), overrides);
         override_where_different(record.public_key, draft.public_key, octets_of(stored.public_key()),
                                  overrides);

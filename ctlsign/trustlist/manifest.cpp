@@ -18,9 +18,9 @@ namespace ctlsign {
 namespace {
 
 // One table of a manifest: every key is asked for by name, and what nobody asked for is refused.
-class Table {
+class ManifestTable {
   public:
-    Table(const toml::table& table, std::string_view name) : table_(table), name_(name) {}
+    ManifestTable(const toml::table& table, std::string_view name) : table_(table), name_(name) {}
 
     [[noreturn]] void fail(const toml::source_region& where, std::string_view problem) const {
         throw Error(Errc::Malformed, "reading the manifest", fmt::format("{}:{}", name_, where.begin.line),
@@ -73,8 +73,8 @@ class Table {
     std::set<std::string, std::less<>> asked_;
 };
 
-constexpr std::string_view kDigests = "sha1, sha256, sha512";
-constexpr std::string_view kStyles = "callmanager, ctl-client, rfc4514";
+constexpr std::string_view kDigestNames = "sha1, sha256, sha512";
+constexpr std::string_view kStyleNames = "callmanager, ctl-client, rfc4514";
 
 std::optional<Version> find_version(std::string_view text) {
     Version version;
@@ -86,7 +86,7 @@ std::optional<Version> find_version(std::string_view text) {
     return version;
 }
 
-std::optional<Role> read_role(Table& table) {
+std::optional<Role> read_role(ManifestTable& table) {
     const toml::node* node = table.find("role");
     if (node == nullptr) return std::nullopt;
     const auto role = node->is_integer()  ? find_role(std::to_string(node->as_integer()->get()))
@@ -99,7 +99,7 @@ std::optional<Role> read_role(Table& table) {
     return role;
 }
 
-std::optional<std::uint32_t> read_timestamp(Table& table) {
+std::optional<std::uint32_t> read_timestamp(ManifestTable& table) {
     const toml::node* node = table.find("timestamp");
     if (node == nullptr) return std::nullopt;
     if (!node->is_date_time() || !node->as_date_time()->get().offset)
@@ -115,7 +115,7 @@ std::optional<std::uint32_t> read_timestamp(Table& table) {
     return timestamp;
 }
 
-CertificateSignature read_certificate_signature(Table& table) {
+CertificateSignature read_certificate_signature(ManifestTable& table) {
     const toml::node* node = table.find("certificate-signature");
     if (node == nullptr) return CertificateSignature::Write;
     if (!node->is_boolean()) table.fail(node->source(), "certificate-signature is true or false");
@@ -123,7 +123,7 @@ CertificateSignature read_certificate_signature(Table& table) {
 }
 
 ManifestRecord read_record(const toml::table& toml, std::string_view name) {
-    Table table(toml, name);
+    ManifestTable table(toml, name);
     ManifestRecord record;
     record.raw = table.octets("raw");
     if (record.raw) {
@@ -132,7 +132,8 @@ ManifestRecord read_record(const toml::table& toml, std::string_view name) {
     }
     record.role = read_role(table);
     record.certificate = table.text("certificate").value_or("");
-    record.name_style = table.choice("name-style", find_name_style, kStyles).value_or(NameStyle::CallManager);
+    record.name_style =
+        table.choice("name-style", find_name_style, kStyleNames).value_or(NameStyle::CallManager);
     record.certificate_signature = read_certificate_signature(table);
     record.dns_name = table.text("dns-name");
     record.ip_address = table.choice("ip-address", find_address, "the IPv4 and IPv6 addresses");
@@ -141,14 +142,14 @@ ManifestRecord read_record(const toml::table& toml, std::string_view name) {
     record.serial = table.octets("serial");
     record.public_key = table.octets("public-key");
     record.certificate_hash = table.octets("certificate-hash");
-    record.hash_algorithm = table.choice("hash-algorithm", find_digest, kDigests);
+    record.hash_algorithm = table.choice("hash-algorithm", find_digest, kDigestNames);
     table.refuse_the_rest();
     if (record.certificate_hash.has_value() != record.hash_algorithm.has_value())
         table.fail("certificate-hash and hash-algorithm belong together");
     return record;
 }
 
-std::string quoted(std::string_view text) {
+std::string toml_text(std::string_view text) {
     std::string out = "\"";
     for (const char c : text) {
         const auto octet = static_cast<unsigned char>(c);
@@ -164,14 +165,14 @@ std::string quoted(std::string_view text) {
     return out + '"';
 }
 
-class Writer {
+class ManifestWriter {
   public:
     void line(std::string_view text) { fmt::format_to(std::back_inserter(text_), "{}\n", text); }
     void text(std::string_view key, std::optional<std::string_view> value) {
-        if (value) pair(key, quoted(*value));
+        if (value) pair(key, toml_text(*value));
     }
     void octets(std::string_view key, const std::optional<Bytes>& value) {
-        if (value) pair(key, quoted(to_hex(*value)));
+        if (value) pair(key, toml_text(to_hex(*value)));
     }
     void pair(std::string_view key, std::string_view value) {
         fmt::format_to(std::back_inserter(text_), "{} = {}\n", key, value);
@@ -194,7 +195,7 @@ std::string_view manifest_name(Digest digest) {
     return "";
 }
 
-void write_record(Writer& out, const ManifestRecord& record) {
+void write_record(ManifestWriter& out, const ManifestRecord& record) {
     out.line("\n[[record]]");
     if (record.raw) return out.octets("raw", record.raw);
     if (record.role) out.text("role", role_name(*record.role));
@@ -229,16 +230,16 @@ Manifest decode_manifest(std::string_view toml, std::string_view name) {
         throw Error(Errc::Malformed, "reading the manifest",
                     fmt::format("{}:{}", name, error.source().begin.line), error.description());
     }
-    Table table(root, name);
+    ManifestTable table(root, name);
     Manifest manifest;
     const auto filename = table.text("filename");
     if (!filename) table.fail("filename is missing, such as filename = \"CTLFile.tlv\"");
     manifest.filename = *filename;
-    const auto digest = table.choice("digest", find_digest, kDigests);
+    const auto digest = table.choice("digest", find_digest, kDigestNames);
     if (!digest) table.fail("digest is missing: sha1, sha256 or sha512");
     manifest.digest = *digest;
     manifest.name_style =
-        table.choice("name-style", find_name_style, kStyles).value_or(NameStyle::CallManager);
+        table.choice("name-style", find_name_style, kStyleNames).value_or(NameStyle::CallManager);
     manifest.timestamp = read_timestamp(table);
     manifest.layout = table.choice("layout", find_layout, "cucm, open-tools").value_or(Layout::Cucm);
     manifest.version = table.choice("version", find_version, "texts like \"1.2\"").value_or(Version{1, 2});
@@ -256,7 +257,7 @@ Manifest decode_manifest(std::string_view toml, std::string_view name) {
 }
 
 std::string encode_manifest(const Manifest& manifest) {
-    Writer out;
+    ManifestWriter out;
     out.text("filename", manifest.filename);
     out.text("digest", manifest_name(manifest.digest));
     out.text("name-style", to_text(manifest.name_style));

@@ -83,6 +83,8 @@ struct Version {
 /// "1.2".
 std::string to_text(Version version);
 
+inline constexpr std::size_t kElementHeadSize = 3;  ///< octets of tag and length
+
 /// One element as it stands in a file. Containers (tags 3, 7, 9 of a header) come before their children,
 /// which are one deeper; a container's value spans its children.
 struct Element {

@@ -15,10 +15,9 @@ constexpr Version kNewestList{1, 2};
 constexpr unsigned kModestKeyBits = 2048;
 constexpr std::size_t kMostKeys = 16;  // more than one cluster signs with
 
-enum class SignerRole { Sast, Tftp };  // who may sign: a trust list, a payload
-
-bool may_sign(Role role, SignerRole wanted) noexcept {
-    return wanted == SignerRole::Sast ? role == Role::Sast : role == Role::Tftp || role == Role::CcmTftp;
+// WANTED is Sast for a trust list, Tftp for a payload.
+bool may_sign(Role role, Role wanted) noexcept {
+    return role == wanted || (wanted == Role::Tftp && role == Role::CcmTftp);
 }
 
 // The records that the header names, by issuer AND serial number as stored.
@@ -33,7 +32,7 @@ bool same_value(const Record& a, const Record& b, RecordTag tag) noexcept {
     return x.has_value() == y.has_value() && (!x || equal(*x, *y));
 }
 
-Named find_signer(std::span<const Record> records, const SignedFile& file, SignerRole role) {
+Named find_signer(std::span<const Record> records, const SignedFile& file, Role role) {
     Named named;
     for (std::size_t i = 0; i < records.size(); ++i) {
         const Record& record = records[i];
@@ -98,7 +97,7 @@ bool names_holder(const SignedFile& file, const sast::CertificateView& certifica
 // One run of the rules. A function that answers false has written the rule that decided.
 class Judge {
   public:
-    Judge(Verifier& verifier, const SignedFile& file, std::span<const Record> own, SignerRole role,
+    Judge(Verifier& verifier, const SignedFile& file, std::span<const Record> own, Role role,
           std::chrono::sys_seconds now)
         : verifier_(verifier),
           anchors_(verifier.anchors_),
@@ -152,7 +151,7 @@ class Judge {
         }
         if (!anchors_.certificates.empty()) return given_certificate();
         if (!anchors_.installed.empty()) return decide(Rule::SignerUnknown);
-        if (role_ == SignerRole::Tftp) return decide(Rule::NoAnchor);
+        if (role_ == Role::Tftp) return decide(Rule::NoAnchor);
         if (!own_signer_) return decide(Rule::SignerUnknown);
         return own_certificate_ ? own_certificate_ : key_of(own_[*own_signer_]);
     }
@@ -234,7 +233,7 @@ class Judge {
     void warn_about_file(Version newest) {
         if (file_.digest() == Digest::Sha1) warn(Caution::Sha1);
         if (file_.version() > newest) warn(Caution::NewerVersion);
-        if (role_ == SignerRole::Sast && file_.octets().size() > kPhoneFileLimit) {
+        if (role_ == Role::Sast && file_.octets().size() > kPhoneFileLimit) {
             warn(Caution::OverPhoneLimit, {}, static_cast<std::int64_t>(file_.octets().size()));
         }
     }
@@ -259,7 +258,7 @@ class Judge {
     const TrustAnchors& anchors_;
     const SignedFile& file_;
     std::span<const Record> own_;
-    const SignerRole role_;
+    const Role role_;
     const std::int64_t now_;
     std::optional<std::size_t> own_signer_{};
     std::optional<sast::CertificateView> own_certificate_{};  // of that record, when it belongs to it
@@ -278,11 +277,11 @@ sast::PublicKey& Verifier::key(ByteView rsa_public_key) {
 }
 
 Verdict Verifier::verify(const TrustList& list, std::chrono::sys_seconds now) {
-    return Judge(*this, list, list.records(), SignerRole::Sast, now).judge(kNewestList);
+    return Judge(*this, list, list.records(), Role::Sast, now).judge(kNewestList);
 }
 
 Verdict Verifier::verify(const SgnFile& file, std::chrono::sys_seconds now) {
-    return Judge(*this, file, {}, SignerRole::Tftp, now).judge(kSgnVersion);
+    return Judge(*this, file, {}, Role::Tftp, now).judge(kSgnVersion);
 }
 
 Verdict verify(const TrustList& list, const TrustAnchors& anchors, std::chrono::sys_seconds now) {

@@ -30,11 +30,6 @@ namespace {
 using asio::ip::tcp;
 using namespace std::chrono_literals;
 
-struct AtomicCounters {
-    std::atomic<std::uint64_t> accepted{0}, over_limit{0}, over_address_limit{0}, handshakes{0},
-        handshakes_failed{0}, valid{0}, invalid{0}, malformed{0}, timed_out{0};
-};
-
 }  // namespace
 
 std::string to_text(const Endpoint& endpoint) {
@@ -100,7 +95,10 @@ class Server::Implementation {
     mutable std::mutex current_;  // of what can be replaced
     std::shared_ptr<const CertificateStore> store_;
     std::shared_ptr<const TlsContext> context_;
-    AtomicCounters count_;
+    struct {
+        std::atomic<std::uint64_t> accepted{0}, over_limit{0}, over_address_limit{0}, handshakes{0},
+            handshakes_failed{0}, valid{0}, invalid{0}, malformed{0}, timed_out{0};
+    } count_;
     Guests guests_;
     Crowds crowds_;
     std::atomic<bool> stopping_{false};

@@ -51,7 +51,6 @@ void start_symbolizer() {}
 #endif
 
 using namespace std::chrono_literals;
-using Clock = std::chrono::steady_clock;
 namespace fs = std::filesystem;
 
 constexpr auto kModuleDeadline = 2s;

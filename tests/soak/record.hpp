@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -11,6 +12,8 @@
 #include <system_error>
 
 namespace ctlsign::testing::soak {
+
+using Clock = std::chrono::steady_clock;
 
 /// What happens, a line each, in a file that threads and processes share: what a process saw before it was
 /// killed is there too.

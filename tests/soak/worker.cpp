@@ -16,7 +16,6 @@
 namespace ctlsign::testing::soak {
 
 using namespace std::chrono_literals;
-using Clock = std::chrono::steady_clock;
 using pkcs11::Recovery;
 
 namespace {

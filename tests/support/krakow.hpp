@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <utility>
 
@@ -18,6 +19,8 @@ inline const std::string kSecondToken = "krakow/tokens/SAST-ADN008580ef";
 inline const std::string kRegenerated = "krakow/regenerated/cucm-1051-a-pub";
 
 inline constexpr std::uint32_t kTimestamp = 1425667513;
+/// When tests look at the sample.
+inline constexpr std::chrono::sys_seconds kNow{std::chrono::seconds(1'800'000'000)};
 inline const Bytes kPublisherAddress{10, 48, 47, 153};
 inline const Bytes kSubscriberAddress{10, 48, 47, 154};
 

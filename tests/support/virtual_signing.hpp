@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+
 #include <pkcs11/file.hpp>
 #include <sast/certificate.hpp>
 #include <sast/public_key.hpp>
@@ -7,6 +9,9 @@
 #include <tests/support/cryptoki.hpp>
 
 namespace ctlsign::testing {
+
+/// Far more than what is waited for takes.
+inline constexpr std::chrono::seconds kLongTime(60);
 
 inline constexpr std::string_view kSignedText = "what is signed";
 

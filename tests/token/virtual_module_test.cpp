@@ -20,8 +20,6 @@ namespace fs = std::filesystem;
 using ::testing::Each;
 using ::testing::ElementsAre;
 
-constexpr auto kLongTime = std::chrono::seconds(60);
-
 CK_RV token_info(const Cryptoki& cryptoki, CK_SLOT_ID slot) {
     CK_TOKEN_INFO info{};
     return cryptoki->C_GetTokenInfo(slot, &info);

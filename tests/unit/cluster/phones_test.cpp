@@ -271,8 +271,8 @@ class TokenlessSite : public Site {
     }
 };
 
-Request replace(const sast::Certificate& lost, const sast::Certificate& added,
-                const sast::Certificate& signer) {
+Request replacing(const sast::Certificate& lost, const sast::Certificate& added,
+                  const sast::Certificate& signer) {
     Request request;
     request.operation = Operation::ChangeTokens;
     request.tokens = {signer};
@@ -285,7 +285,7 @@ Request replace(const sast::Certificate& lost, const sast::Certificate& added,
 TEST(Phones, ALostTokenIsReplaced) {
     TokenSite site("10.5(1)");
     const auto fresh = site.add_token("SAST-C");
-    site.change(replace(site.first, fresh, site.second));
+    site.change(replacing(site.first, fresh, site.second));
     EXPECT_EQ(site.forced(), 0U);
     EXPECT_EQ(site.reset_phones(), kAll);
     site.update({fresh});

@@ -13,8 +13,6 @@ using testing::FileKeySigner;
 using testing::read_data;
 namespace krakow = testing::krakow;
 
-constexpr std::chrono::sys_seconds kNow{std::chrono::seconds(1'800'000'000)};
-
 TEST(Golden, TokenlessIsIdentical) {
     FileKeySigner signer(krakow::kPublisher);
     EXPECT_EQ(sign_list(krakow::tokenless(), signer), read_data("krakow/CTLFile-tokenless.tlv"));
@@ -67,7 +65,7 @@ TEST_P(RealFile, SurvivesDecodeAndEncode) {
 }
 
 TEST_P(RealFile, VerifiesAgainstItself) {
-    const Verdict verdict = verify(decode_list(read_data(GetParam())), {}, kNow);
+    const Verdict verdict = verify(decode_list(read_data(GetParam())), {}, krakow::kNow);
     EXPECT_EQ(verdict.outcome, Outcome::Verified) << to_text(verdict);
     EXPECT_EQ(verdict.basis, Basis::FileItself);
     EXPECT_NE(to_text(verdict).find("proves nothing about trust"), std::string::npos);
@@ -75,7 +73,7 @@ TEST_P(RealFile, VerifiesAgainstItself) {
 
 TEST_P(RealFile, VerifiesAgainstItselfAsInstalledList) {
     const TrustList list = decode_list(read_data(GetParam()));
-    const Verdict verdict = verify(list, {{&list, 1}, {}}, kNow);
+    const Verdict verdict = verify(list, {{&list, 1}, {}}, krakow::kNow);
     EXPECT_EQ(verdict.outcome, Outcome::Verified) << to_text(verdict);
     EXPECT_EQ(verdict.basis, Basis::InstalledList);
 }
@@ -91,7 +89,7 @@ TEST(Golden, TheSignerOfEachOpenToolsFileMatchesItsCertificate) {
                                     std::pair{"open-tools/itl-sha1-v10.tlv", "open-tools/sast.pem"},
                                     std::pair{"open-tools/itl-sha512-v11-ec.tlv", "open-tools/sast.pem"}}) {
         const auto certificate = testing::load_certificate(pem);
-        const Verdict verdict = verify(decode_list(read_data(file)), {{}, {&certificate, 1}}, kNow);
+        const Verdict verdict = verify(decode_list(read_data(file)), {{}, {&certificate, 1}}, krakow::kNow);
         EXPECT_EQ(verdict.outcome, Outcome::Verified) << file;
         EXPECT_EQ(verdict.basis, Basis::Certificate);
         EXPECT_EQ(verdict.certificate, 0U);

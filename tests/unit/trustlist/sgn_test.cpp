@@ -14,7 +14,6 @@ using testing::load_certificate;
 using testing::read_data;
 
 constexpr const char* kFile = "open-tools/SEP001122334455.cnf.xml.sgn";
-constexpr std::chrono::sys_seconds kNow{std::chrono::seconds(1'800'000'000)};
 
 TEST(Sgn, WhatTheOpenToolsFileSays) {
     const Bytes octets = read_data(kFile);
@@ -50,21 +49,21 @@ TEST(Sgn, SignedWithTheSameKeyItIsIdentical) {
 TEST(Sgn, TheKeyComesFromARecordThatServesFiles) {
     const SgnFile file = decode_sgn(read_data(kFile));
     const TrustList tftp = decode_list(read_data("open-tools/itl-sha512-v11-ec.tlv"));
-    const Verdict good = verify(file, {{&tftp, 1}, {}}, kNow);
+    const Verdict good = verify(file, {{&tftp, 1}, {}}, krakow::kNow);
     EXPECT_EQ(good.outcome, Outcome::Verified) << to_text(good);
     EXPECT_EQ(good.record, 2U);
     // There the same certificate is a CallManager alone.
     const TrustList ccm = decode_list(read_data("open-tools/itl-sha1-v10.tlv"));
-    EXPECT_EQ(verify(file, {{&ccm, 1}, {}}, kNow).rule, Rule::SignerUnknown);
+    EXPECT_EQ(verify(file, {{&ccm, 1}, {}}, krakow::kNow).rule, Rule::SignerUnknown);
 }
 
 TEST(Sgn, OrFromACertificate) {
     const SgnFile file = decode_sgn(read_data(kFile));
     const auto signer = load_certificate("open-tools/asterisk.pem"),
                other = load_certificate("open-tools/tvs.pem");
-    EXPECT_EQ(verify(file, {{}, {&signer, 1}}, kNow).outcome, Outcome::Verified);
-    EXPECT_EQ(verify(file, {{}, {&other, 1}}, kNow).rule, Rule::SignerUnknown);
-    const Verdict nobody = verify(file, {}, kNow);
+    EXPECT_EQ(verify(file, {{}, {&signer, 1}}, krakow::kNow).outcome, Outcome::Verified);
+    EXPECT_EQ(verify(file, {{}, {&other, 1}}, krakow::kNow).rule, Rule::SignerUnknown);
+    const Verdict nobody = verify(file, {}, krakow::kNow);
     EXPECT_EQ(nobody.outcome, Outcome::KeyNotHere);
     EXPECT_EQ(nobody.rule, Rule::NoAnchor);
 }
@@ -78,7 +77,8 @@ TEST(Sgn, AnySingleOctetChangedIsRefusedOrNotVerified) {
             Bytes octets = golden;
             octets[i] = static_cast<std::uint8_t>(octets[i] ^ change);
             try {
-                ASSERT_NE(verifier.verify(decode_sgn(std::move(octets)), kNow).outcome, Outcome::Verified)
+                ASSERT_NE(verifier.verify(decode_sgn(std::move(octets)), krakow::kNow).outcome,
+                          Outcome::Verified)
                     << i;
             } catch (const DecodeError&) {
                 continue;
@@ -93,7 +93,7 @@ TEST(Sgn, TruncatedAtEveryLength) {
     for (std::size_t size = 0; size < golden.size(); ++size) {
         try {
             const Verdict verdict =
-                verify(decode_sgn(ByteView(golden).first(size)), {{}, {&signer, 1}}, kNow);
+                verify(decode_sgn(ByteView(golden).first(size)), {{}, {&signer, 1}}, krakow::kNow);
             EXPECT_GE(size, 420U);
             EXPECT_EQ(verdict.rule, Rule::SignatureWrong);
         } catch (const DecodeError& e) {
@@ -111,7 +111,8 @@ TEST(Sgn, AnEmptyPayloadAndAnyOctetsSurvive) {
     for (const Bytes& payload : {Bytes{}, Bytes{1, 0, 2}, Bytes(100'000, 13)}) {
         const SgnFile file = decode_sgn(sign_payload(header, payload, signer));
         EXPECT_TRUE(equal(file.payload(), payload));
-        EXPECT_EQ(verify(file, {{}, {&signer.facts().certificate, 1}}, kNow).outcome, Outcome::Verified);
+        EXPECT_EQ(verify(file, {{}, {&signer.facts().certificate, 1}}, krakow::kNow).outcome,
+                  Outcome::Verified);
     }
 }
 
