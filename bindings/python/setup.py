@@ -22,7 +22,7 @@ class BuildWithCMake(build_ext):
         if not os.environ.get("CTLSIGN_BUILD"):
             subprocess.run(["cmake", "-S", ROOT, "-B", tree, f"-DPython3_EXECUTABLE={sys.executable}",
                             "-DCMAKE_BUILD_TYPE=Release", "-DCTLSIGN_TESTS=OFF", "-DCTLSIGN_BENCH=OFF",
-                            "-DCTLSIGN_PYTHON_BINDING=ON"], check=True)
+                            "-DCMAKE_UNITY_BUILD=ON", "-DCTLSIGN_PYTHON_BINDING=ON"], check=True)
         jobs = str(self.parallel or os.cpu_count())
         subprocess.run(["cmake", "--build", tree, "--target", "ctlsign_python", "--parallel", jobs], check=True)
         target = Path(self.get_ext_fullpath(ext.name))

@@ -31,7 +31,7 @@ def prefix(tmp_path_factory):
 def shared_prefix(tmp_path_factory):
     """The same with every library shared. Built beside, and kept, so that only the first run takes long."""
     build = Path(os.environ["CTLSIGN_BUILD"]) / "shared"
-    run("cmake", "-S", SOURCE, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug", "-DBUILD_SHARED_LIBS=ON",
+    run("cmake", "-S", SOURCE, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug", "-DBUILD_SHARED_LIBS=ON", "-DCMAKE_UNITY_BUILD=ON",
         "-DCTLSIGN_PROGRAM=OFF", "-DCTLSIGN_PYTHON_BINDING=OFF", "-DCTLSIGN_TESTS=OFF", "-DCTLSIGN_BENCH=OFF",
         f"-DCMAKE_CXX_COMPILER_LAUNCHER={shutil.which('ccache') or ''}")
     run("cmake", "--build", build)
