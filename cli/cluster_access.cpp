@@ -70,6 +70,15 @@ const cluster::Node& get_node(const cluster::State& state, const std::string& na
     return *node;
 }
 
+const cluster::Node& get_owner(const cluster::State& state, cluster::Store store, const std::string& name,
+                               std::string_view common_name) {
+    if (!name.empty()) return get_node(state, name);
+    const bool publisher_only = store == cluster::Store::Capf || store == cluster::Store::ItlRecovery;
+    const cluster::Node* node = publisher_only ? state.publisher() : state.find_node(common_name);
+    if (node == nullptr) throw UsageError("say whose certificate it is with --node");
+    return *node;
+}
+
 cluster::Store get_store(const std::string& name) {
     const auto store = cluster::find_store(name);
     if (!store)

@@ -41,6 +41,10 @@ struct Administration {
 
 /// The node of that name. Throws UsageError.
 const cluster::Node& get_node(const cluster::State& state, const std::string& name);
+/// Whose a certificate of STORE is: the node NAME; without one, the publisher in stores that only he has,
+/// else the node COMMON_NAME. Throws UsageError.
+const cluster::Node& get_owner(const cluster::State& state, cluster::Store store, const std::string& name,
+                               std::string_view common_name = {});
 /// The store of that name. Throws UsageError.
 cluster::Store get_store(const std::string& name);
 

@@ -53,20 +53,6 @@ std::string to_line(const cluster::State& state, const cluster::StoredCertificat
                        date_text(stored.certificate.not_after()));
 }
 
-// The node that an own certificate is for: as named, else the one that it names; what only the publisher has
-// is his.
-const cluster::Node& owner(const cluster::State& state, cluster::Store store,
-                           const sast::Certificate& certificate, const std::string& name) {
-    if (!name.empty()) return get_node(state, name);
-    const bool publisher_only = store == cluster::Store::Capf || store == cluster::Store::ItlRecovery;
-    const cluster::Node* node =
-        publisher_only ? state.publisher() : state.find_node(certificate.common_name());
-    if (node == nullptr)
-        throw UsageError(
-            fmt::format("{} names no node: say whose it is with --node", certificate.subject_text()));
-    return *node;
-}
-
 std::optional<std::string> key_place(const std::string& key) {
     if (key.empty()) return std::nullopt;
     if (pkcs11::Uri::looks_like(key)) return key;
@@ -79,7 +65,7 @@ ExitCode import(const ClusterCertificateOptions& options) {
     Administration administration(options.cluster, "cluster certificate import");
     const cluster::State before = administration.database.load();
     if (is_own(store)) {
-        const cluster::Node& node = owner(before, store, certificate, options.node);
+        const cluster::Node& node = get_owner(before, store, options.node, certificate.common_name());
         const cluster::StoredCertificate* known = before.find_own(store, node);
         // A first one is no change: the server has had it all along.
         std::vector<cluster::Refusal> refusals;

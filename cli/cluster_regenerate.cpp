@@ -33,13 +33,6 @@ struct ClusterRegenerateOptions {
     Format format = Format::AsText;
 };
 
-const cluster::Node& owner(const cluster::State& state, cluster::Store store, const std::string& name) {
-    if (!name.empty()) return get_node(state, name);
-    const bool publisher_only = store == cluster::Store::Capf || store == cluster::Store::ItlRecovery;
-    if (!publisher_only || state.publisher() == nullptr) throw UsageError("say whose it is with --node");
-    return *state.publisher();
-}
-
 Bytes subject_of(const ClusterRegenerateOptions& options, const cluster::State& state, cluster::Store store,
                  const cluster::Node& node) {
     if (!options.subject.empty()) return sast::encode_subject(options.subject);
@@ -69,7 +62,7 @@ ExitCode run(const ClusterRegenerateOptions& options) {
         throw UsageError("--bits is 1024, 2048 or 4096: a trust list has no code for others");
     Administration administration(options.cluster, "cluster certificate regenerate");
     const cluster::State state = administration.database.load();
-    const cluster::Node& node = owner(state, store, options.node);
+    const cluster::Node& node = get_owner(state, store, options.node);
     const auto refusals = check_anchors(state, store, node);
     require_allowed(refusals, options.force);
 

@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -57,15 +56,6 @@ void add_phones(const PhoneSimulateOptions& options, simulator::State& state) {
     }
 }
 
-// A phone has two connections at once at the most.
-void raise_descriptor_limit(std::size_t phones) {
-    constexpr rlim_t kOthers = 64;
-    rlimit limit{};
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-    limit.rlim_cur = std::max(limit.rlim_cur, std::min<rlim_t>(limit.rlim_max, 2 * phones + kOthers));
-    setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 ExitCode run(const PhoneSimulateOptions& options) {
     simulator::Options start;
     start.source = options.source;
@@ -82,7 +72,8 @@ ExitCode run(const PhoneSimulateOptions& options) {
     }
     simulator::State state = simulator::State::load(options.state);
     add_phones(options, state);
-    raise_descriptor_limit(state.phones.phones().size());
+    constexpr std::size_t kOtherFiles = 64;  // beside two connections of a phone at the most
+    allow_open_files(2 * state.phones.phones().size() + kOtherFiles);
 
     const bool talks = options.talk == Talk::Everything && options.format == Format::AsText;
     simulator::Summary summary;

@@ -7,12 +7,12 @@
 
 #include <array>
 #include <cstring>
-#include <new>
 #include <stdexcept>
 
 #include <cli/exit_code.hpp>
 #include <cli/terminal.hpp>
 #include <cli/token_access.hpp>
+#include <pkcs11/openssl_error.hpp>
 #include <sast/error.hpp>
 
 namespace ctlsign::cli {
@@ -129,7 +129,7 @@ pkcs11::Token find_token(const TokenOptions& options, const std::string& text) {
 
 Bytes make_test_message() {
     Bytes message(64);
-    if (RAND_bytes(message.data(), static_cast<int>(message.size())) != 1) throw std::bad_alloc();
+    if (RAND_bytes(message.data(), static_cast<int>(message.size())) != 1) fail_openssl("RAND_bytes", "");
     return message;
 }
 

@@ -9,6 +9,7 @@
 #include <cli/token.hpp>
 #include <cli/token_access.hpp>
 #include <cli/token_report.hpp>
+#include <pkcs11/openssl_error.hpp>
 #include <sast/error.hpp>
 #include <sast/subject.hpp>
 
@@ -99,7 +100,7 @@ ExitCode run(const TokenProvisionOptions& options) {
     const auto token = find_token(options.token, options.name);
     const auto pins = make_pins(options.token, name.uri());
     Bytes id(20);
-    if (RAND_bytes(id.data(), static_cast<int>(id.size())) != 1) throw std::bad_alloc();
+    if (RAND_bytes(id.data(), static_cast<int>(id.size())) != 1) fail_openssl("RAND_bytes", "");
 
     auto session = pkcs11::Session::open(token, pkcs11::Session::Access::ReadWrite);
     sast::TokenLogin login(token, *pins, make_policy(options.token));

@@ -1,3 +1,6 @@
+#include <sys/resource.h>
+
+#include <algorithm>
 #include <charconv>
 
 #include <cli/command.hpp>
@@ -53,6 +56,16 @@ void add_tvs_commands(Command command, Action& action) {
     add_tvs_serve(command, action);
     add_tvs_query(command, action);
     add_tvs_import(command, action);
+}
+
+std::size_t allow_open_files(std::size_t wanted) {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;  // connections will show how far that goes
+    if (limit.rlim_cur < wanted) {
+        limit.rlim_cur = std::min<rlim_t>(wanted, limit.rlim_max);
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    return limit.rlim_cur;
 }
 
 }  // namespace ctlsign::cli

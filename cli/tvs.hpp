@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 
@@ -18,6 +19,9 @@ tvs::Endpoint parse_endpoint(const std::string& text);
 
 /// --allow-tls10 and --allow-small-keys.
 void add_tls_options(Command command, tvs::TlsPolicy& policy);
+
+/// Lets this process have WANTED files open, as far as it may; how many those are.
+std::size_t allow_open_files(std::size_t wanted);
 
 /// Certificates and key of one PEM file.
 tvs::TlsIdentity load_identity(const std::string& path);

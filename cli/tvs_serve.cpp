@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -142,18 +141,12 @@ std::vector<tvs::Endpoint> endpoints_of(const TvsServeOptions& options) {
     return endpoints;
 }
 
-// As many descriptors as connections need, as far as this process may have them.
-void raise_descriptor_limit(const tvs::Limits& limits) {
-    constexpr rlim_t kOthers = 256;
-    rlimit limit{};
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-    const rlim_t wanted = limits.connections + kOthers;
-    if (limit.rlim_cur >= wanted) return;
-    limit.rlim_cur = std::min(wanted, limit.rlim_max);
-    setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < wanted)
+void require_open_files(const tvs::Limits& limits) {
+    constexpr std::size_t kOthers = 256;
+    const std::size_t wanted = limits.connections + kOthers, allowed = allow_open_files(wanted);
+    if (allowed < wanted)
         print_warning(fmt::format(
-            "no more than {} files may be open: fewer connections than --max-connections", limit.rlim_cur));
+            "no more than {} files may be open: fewer connections than --max-connections", allowed));
 }
 
 void block_signals(std::initializer_list<int> signals) {
@@ -250,7 +243,7 @@ ExitCode run(TvsServeOptions options) {
         print_warning("keys below 2048 bits are allowed");
     if (options.token.wait > 0)
         print_warning("--wait: no handshake waits for a token that was pulled; they fail until it is back");
-    raise_descriptor_limit(options.limits);
+    require_open_files(options.limits);
     block_signals({SIGHUP, SIGUSR1});
     Service service(options);
     sigset_t signals;

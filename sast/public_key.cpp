@@ -4,10 +4,10 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
-#include <new>
 #include <string_view>
 #include <utility>
 
+#include <pkcs11/openssl_error.hpp>
 #include <sast/error.hpp>
 #include <sast/public_key.hpp>
 
@@ -69,7 +69,8 @@ bool PublicKey::verify(Digest digest, std::span<const ByteView> parts, ByteView 
     if (EVP_PKEY_get_base_id(key_.get()) != EVP_PKEY_RSA) return false;
     if (!prepared_) {
         std::unique_ptr<evp_pkey_ctx_st, Free> context(EVP_PKEY_CTX_new(key_.get(), nullptr));
-        if (!context || EVP_PKEY_verify_init(context.get()) != 1) throw std::bad_alloc();
+        if (!context || EVP_PKEY_verify_init(context.get()) != 1)
+            fail_openssl("EVP_PKEY_verify_init", "a public key");
         prepared_ = std::move(context);
     }
     // OpenSSL begins with the padding of PKCS#1 v1.5, and without a digest of its own it compares what was

@@ -11,6 +11,7 @@
 #include <bindings/openssl/token_key.hpp>
 #include <pkcs11/free_with.hpp>
 #include <pkcs11/installation.hpp>
+#include <pkcs11/openssl_error.hpp>
 #include <sast/error.hpp>
 
 namespace ctlsign::openssl {
@@ -51,7 +52,7 @@ KeyPtr share(EVP_PKEY* key) {
     if (!shared ||
         (is_rsa ? EVP_PKEY_set1_RSA(shared.get(), const_cast<RSA*>(EVP_PKEY_get0_RSA(key)))
                 : EVP_PKEY_set1_EC_KEY(shared.get(), const_cast<EC_KEY*>(EVP_PKEY_get0_EC_KEY(key)))) != 1)
-        throw std::bad_alloc();
+        fail_openssl("EVP_PKEY_set1", "a token's key");
     return shared;
 }
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <new>
 #include <set>
 
 #include <ctlsign/cluster/audit.hpp>
@@ -17,6 +16,7 @@
 #include <ctlsign/limits.hpp>
 #include <ctlsign/trustlist/decode.hpp>
 #include <pkcs11/free_with.hpp>
+#include <pkcs11/openssl_error.hpp>
 #include <sast/error.hpp>
 
 namespace ctlsign::cluster {
@@ -45,7 +45,7 @@ template <typename T>
 Bytes encode(const T* object, int (*i2d)(const T*, unsigned char**)) {
     unsigned char* der = nullptr;
     const int size = i2d(object, &der);
-    if (size <= 0) throw std::bad_alloc();
+    if (size <= 0) fail_openssl("encoding DER", "");
     Bytes encoded(der, der + size);
     OPENSSL_free(der);
     return encoded;
@@ -176,10 +176,8 @@ Bytes encode_introductions(std::span<const Introduction> introductions, std::str
     const SafesPtr safes_owner(safes);
     const Pkcs12Ptr file(done ? PKCS12_add_safes(safes, 0) : nullptr);
     if (!file || PKCS12_set_mac(file.get(), passphrase.data(), static_cast<int>(passphrase.size()), nullptr,
-                                0, kIterations, EVP_sha256()) != 1) {
-        ERR_clear_error();
-        throw std::bad_alloc();
-    }
+                                0, kIterations, EVP_sha256()) != 1)
+        fail_openssl("making PKCS#12", "");
     return encode<PKCS12>(file.get(), i2d_PKCS12);
 }
 

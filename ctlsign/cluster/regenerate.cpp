@@ -9,13 +9,13 @@
 #include <openssl/x509v3.h>
 
 #include <array>
-#include <new>
 
 #include <ctlsign/cluster/contents.hpp>
 #include <ctlsign/cluster/regenerate.hpp>
 #include <ctlsign/cluster/workflow.hpp>
 #include <ctlsign/error.hpp>
 #include <pkcs11/free_with.hpp>
+#include <pkcs11/openssl_error.hpp>
 #include <pkcs11/private_files.hpp>
 #include <sast/error.hpp>
 
@@ -106,7 +106,7 @@ void NewCertificate::store_key(const std::string& path) const {
     const SecretBioPtr out(BIO_new(BIO_s_secmem()));
     if (!out ||
         PEM_write_bio_PKCS8PrivateKey(out.get(), key_.get(), nullptr, nullptr, 0, nullptr, nullptr) != 1)
-        throw std::bad_alloc();
+        fail_openssl("PEM_write_bio_PKCS8PrivateKey", path);
     char* text = nullptr;
     const long size = BIO_get_mem_data(out.get(), &text);
     write_private_file(path, {text, static_cast<std::size_t>(size)});
