@@ -47,6 +47,16 @@ inline cluster::State krakow_state(const std::string& release) {
     return state;
 }
 
+inline sast::Certificate krakow_recovery() {
+    static const sast::Certificate certificate =
+        make_certificate(load_key(krakow::kRegenerated + ".key"), "ITLRECOVERY_cucm-1051-a-pub", 77);
+    return certificate;
+}
+
+inline Bytes golden_ctl(const std::string& name) {
+    return read_data("krakow/CTLFile-" + name + ".tlv");
+}
+
 /// As if FILE had been published as number ID.
 inline void publish(cluster::State& state, cluster::Way way, cluster::Mode mode, Bytes file,
                     std::int64_t id = 1) {

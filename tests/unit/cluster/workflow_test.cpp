@@ -55,25 +55,15 @@ std::vector<std::string> roles(const Plan& plan) {
     return names;
 }
 
-Bytes golden(const std::string& name) {
-    return read_data("krakow/CTLFile-" + name + ".tlv");
-}
-
 // What its keys would sign by PLAN.
 Bytes sign(const Plan& plan, const std::string& key) {
     FileKeySigner signer(key);
     return sign_list(plan.list.value(), signer);
 }
 
-sast::Certificate recovery() {
-    static const sast::Certificate certificate =
-        make_certificate(load_key(krakow::kRegenerated + ".key"), "ITLRECOVERY_cucm-1051-a-pub", 77);
-    return certificate;
-}
-
 State with_recovery(const std::string& release) {
     State state = krakow_state(release);
-    put(state, Store::ItlRecovery, kPublisherNode, recovery());
+    put(state, Store::ItlRecovery, kPublisherNode, krakow_recovery());
     return state;
 }
 
@@ -82,7 +72,7 @@ TEST(Workflow, TokenlessIsTheGoldenFile) {
     made.digest = Digest::Sha1;
     const Planned planned = plan(krakow_state("10.5(1)"), made);
     EXPECT_THAT(planned.refusals, IsEmpty());
-    EXPECT_EQ(sign(planned.plan.value(), krakow::kPublisher), golden("tokenless"));
+    EXPECT_EQ(sign(planned.plan.value(), krakow::kPublisher), golden_ctl("tokenless"));
     EXPECT_EQ(planned.plan->mode, Mode::Mixed);
 }
 
@@ -91,7 +81,7 @@ TEST(Workflow, TokensAreTheGoldenFile) {
     made.digest = Digest::Sha1;
     const Planned planned = plan(krakow_state("10.5(1)"), made);
     EXPECT_THAT(planned.refusals, IsEmpty());
-    EXPECT_EQ(sign(planned.plan.value(), krakow::kSecondToken), golden("tokens"));
+    EXPECT_EQ(sign(planned.plan.value(), krakow::kSecondToken), golden_ctl("tokens"));
 }
 
 TEST(Workflow, WhichCertificatesAreSastDependsOnTheRelease) {
@@ -105,7 +95,7 @@ TEST(Workflow, WhichCertificatesAreSastDependsOnTheRelease) {
     EXPECT_EQ(with.signer->common_name(), "cucm-1051-a-pub");
     const Plan after = of("12.0(1)", tokenless(Operation::MixedMode));
     EXPECT_THAT(roles(after), ElementsAre("SAST*", "SAST", "CCM+TFTP", "CAPF", "CCM+TFTP"));
-    EXPECT_EQ(after.signer, recovery());
+    EXPECT_EQ(after.signer, krakow_recovery());
     const Request tokens = with_tokens(Operation::MixedMode, krakow_tokens());
     EXPECT_THAT(roles(of("11.0(1)", tokens)), ElementsAre("SAST", "CCM+TFTP", "CAPF", "CCM+TFTP", "SAST*"));
     EXPECT_THAT(roles(of("11.5(1)", tokens)),
@@ -127,13 +117,13 @@ TEST(Workflow, ResettingTheLocalKeyHasCallManagerSign) {
     EXPECT_THAT(rules(plan(krakow_state("10.5(1)"), request(Operation::ResetLocalKey))),
                 ElementsAre("mode-fits"));
     State early = krakow_state("10.5(1)");
-    publish(early, Way::Tokenless, Mode::Mixed, golden("tokenless"));
+    publish(early, Way::Tokenless, Mode::Mixed, golden_ctl("tokenless"));
     EXPECT_THAT(rules(plan(early, request(Operation::ResetLocalKey))), ElementsAre("resets-local-key"));
 }
 
 TEST(Workflow, TheSignerChangeIsAnnounced) {
     State state = krakow_state("10.5(1)");
-    publish(state, Way::Tokenless, Mode::Mixed, golden("tokenless"));
+    publish(state, Way::Tokenless, Mode::Mixed, golden_ctl("tokenless"));
     EXPECT_THAT(plan(state, request(Operation::Update)).plan->notes, IsEmpty());
     replace(state, Store::CallManager, kPublisherNode, load_certificate(krakow::kRegenerated + ".pem"));
     EXPECT_THAT(plan(state, request(Operation::Update)).plan->notes,
@@ -149,7 +139,7 @@ TEST(Workflow, TheSignerChangeIsAnnounced) {
 
 TEST(Workflow, AnUpdateGoesTheWayOfTheCurrentCtl) {
     State state = krakow_state("10.5(1)");
-    publish(state, Way::Tokens, Mode::Mixed, golden("tokens"));
+    publish(state, Way::Tokens, Mode::Mixed, golden_ctl("tokens"));
     const Planned refused = plan(state, request(Operation::Update));
     EXPECT_THAT(rules(refused), ElementsAre("same-way"));
     EXPECT_FALSE(refused.plan);
@@ -170,7 +160,7 @@ TEST(Workflow, FromElevenFiveTheWayToTokenlessNeedsNoTvs) {
 
 TEST(Workflow, OfTheTokensGivenOneThatIsInTheCtlSigns) {
     State state = krakow_state("10.5(1)");
-    publish(state, Way::Tokens, Mode::Mixed, golden("tokens"));
+    publish(state, Way::Tokens, Mode::Mixed, golden_ctl("tokens"));
     const auto stranger = make_certificate(load_key(krakow::kRegenerated + ".key"), "SAST-STRANGER", 5);
     auto given = krakow_tokens();
     given[1] = stranger;
@@ -231,7 +221,7 @@ TEST(Workflow, TwoTokensAtLeast) {
     EXPECT_THAT(rules(plan(fresh, with_tokens(Operation::MixedMode, {tokens[0], tokens[0]}))),
                 ElementsAre("two-tokens"));
     State state = krakow_state("10.5(1)");
-    publish(state, Way::Tokens, Mode::Mixed, golden("tokens"));
+    publish(state, Way::Tokens, Mode::Mixed, golden_ctl("tokens"));
     Request dropping = with_tokens(Operation::ChangeTokens, {tokens[1]});
     dropping.dropped = {tokens[0]};
     EXPECT_THAT(rules(plan(state, dropping)), ElementsAre("two-tokens"));
@@ -251,7 +241,7 @@ TEST(Workflow, TwoTokensAtLeast) {
 TEST(Workflow, TokenlessBackToTokens) {
     const auto tokens = krakow_tokens();
     State state = krakow_state("10.5(1)");
-    publish(state, Way::Tokenless, Mode::Mixed, golden("tokenless"));
+    publish(state, Way::Tokenless, Mode::Mixed, golden_ctl("tokenless"));
     const Request back = with_tokens(Operation::MixedMode, tokens);
     EXPECT_THAT(rules(plan(state, back)), ElementsAre("token-in-ctl", "phone-sast-trust", "phone-sast-trust"))
         << "neither deleted nor uploaded";
@@ -261,7 +251,7 @@ TEST(Workflow, TokenlessBackToTokens) {
     put(state, Store::PhoneSastTrust, 0, tokens[0]);
     EXPECT_THAT(rules(plan(state, back)), ElementsAre("phone-sast-trust"));
     State both = krakow_state("10.5(1)");
-    publish(both, Way::Tokenless, Mode::Mixed, golden("tokenless"));
+    publish(both, Way::Tokenless, Mode::Mixed, golden_ctl("tokenless"));
     both.deleted = true;
     for (const auto& token : tokens) {
         StoredCertificate stored;
@@ -281,7 +271,7 @@ TEST(Workflow, TokenlessBackToTokens) {
 
 TEST(Workflow, BackToTokensIsNoUpdate) {
     State state = krakow_state("10.5(1)");
-    publish(state, Way::Tokenless, Mode::Mixed, golden("tokenless"));
+    publish(state, Way::Tokenless, Mode::Mixed, golden_ctl("tokenless"));
     for (const Operation operation : {Operation::Update, Operation::NonSecureMode}) {
         const Planned planned = plan(state, with_tokens(operation, krakow_tokens()));
         EXPECT_THAT(rules(planned), ElementsAre("same-way"));
@@ -291,7 +281,7 @@ TEST(Workflow, BackToTokensIsNoUpdate) {
 
 TEST(Workflow, WhereTheReleaseKnowsNoPublishersKeyTheCtlClientSaysSo) {
     State state = krakow_state("9.1(2)");
-    publish(state, Way::Tokenless, Mode::Mixed, golden("tokenless"));
+    publish(state, Way::Tokenless, Mode::Mixed, golden_ctl("tokenless"));
     for (const Operation operation : {Operation::Update, Operation::NonSecureMode, Operation::ChangeTokens}) {
         const Planned planned = plan(state, with_tokens(operation, krakow_tokens()));
         ASSERT_THAT(rules(planned), ElementsAre("token-in-ctl"));
@@ -309,7 +299,7 @@ TEST(Workflow, AServersCertificateIsNoToken) {
     EXPECT_THAT(rules(planned), ElementsAre("two-tokens"));
     EXPECT_FALSE(planned.plan);
     State secured = krakow_state("10.5(1)");
-    publish(secured, Way::Tokens, Mode::Mixed, golden("tokens"));
+    publish(secured, Way::Tokens, Mode::Mixed, golden_ctl("tokens"));
     Request adding = with_tokens(Operation::ChangeTokens, {krakow_tokens().back()});
     adding.added = {server};
     EXPECT_THAT(rules(plan(secured, adding)), ElementsAre("two-tokens"));
@@ -317,7 +307,7 @@ TEST(Workflow, AServersCertificateIsNoToken) {
 
 TEST(Workflow, FromNonSecureModeTheTokenOfTheCtlSigns) {
     State state = krakow_state("10.5(1)");
-    publish(state, Way::Tokens, Mode::NonSecure, golden("tokens"));
+    publish(state, Way::Tokens, Mode::NonSecure, golden_ctl("tokens"));
     const auto known = krakow_tokens().front();
     const auto stranger = make_certificate(load_key(krakow::kRegenerated + ".key"), "SAST-NEW", 5);
     for (const auto& given : {std::vector{known, stranger}, std::vector{stranger, known}}) {
@@ -335,7 +325,7 @@ TEST(Workflow, FromNonSecureModeTheTokenOfTheCtlSigns) {
 TEST(Workflow, TheRollbackParameterAsksWhatPhonesHold) {
     State state = krakow_state("10.5(1)");
     EXPECT_FALSE(check_rollback(state));
-    publish(state, Way::Tokenless, Mode::Mixed, golden("tokenless"));
+    publish(state, Way::Tokenless, Mode::Mixed, golden_ctl("tokenless"));
     EXPECT_TRUE(check_rollback(state));
     state.deleted = true;
     EXPECT_TRUE(check_rollback(state));
@@ -348,7 +338,7 @@ struct BeginAnew {
     Request request;
 
     BeginAnew() {
-        publish(state, Way::Tokens, Mode::Mixed, golden("tokens"));
+        publish(state, Way::Tokens, Mode::Mixed, golden_ctl("tokens"));
         state.deleted = true;
         const auto key = load_key(krakow::kRegenerated + ".key");
         fresh = {make_certificate(key, "SAST-NEW-1", 5), make_certificate(key, "SAST-NEW-2", 6)};
@@ -364,7 +354,7 @@ struct BeginAnew {
 
 TEST(Workflow, AllTokensLostBeforeTen) {
     State state = krakow_state("9.1(2)");
-    publish(state, Way::Tokens, Mode::Mixed, golden("tokens"));
+    publish(state, Way::Tokens, Mode::Mixed, golden_ctl("tokens"));
     EXPECT_THAT(rules(plan(state, tokenless(Operation::Update))), ElementsAre("knows-tokenless"));
     BeginAnew lost;
     lost.know(0, TokenState::Lost);
@@ -412,7 +402,7 @@ TEST(Workflow, TvsVouchesForTokensThatTakeThePlaceOfAll) {
 
 TEST(Workflow, WhatIsNeitherNamedAgainNorDroppedLeavesAloud) {
     State state = krakow_state("10.5(1)");
-    publish(state, Way::Tokens, Mode::NonSecure, golden("tokens"));
+    publish(state, Way::Tokens, Mode::NonSecure, golden_ctl("tokens"));
     const auto tokens = krakow_tokens();
     const auto stranger = make_certificate(load_key(krakow::kRegenerated + ".key"), "SAST-NEW", 5);
     const Request made = with_tokens(Operation::MixedMode, {tokens[0], stranger});
@@ -424,47 +414,6 @@ TEST(Workflow, WhatIsNeitherNamedAgainNorDroppedLeavesAloud) {
     // What is known to be lost is missed by nobody.
     state.tokens.push_back({0, "", "", tokens[1], TokenState::Lost});
     EXPECT_THAT(plan(state, made).plan->notes, IsEmpty());
-}
-
-// The rules that speak against another certificate in STORE of NODE.
-std::vector<std::string> anchors(const State& state, Store store, std::int64_t node) {
-    std::vector<std::string> found;
-    for (const auto& refusal : check_anchors(state, store, *state.find_node(node)))
-        found.emplace_back(to_text(refusal.rule));
-    return found;
-}
-
-TEST(Workflow, AnchorsChangeOneAtATime) {
-    State state = krakow_state("10.5(1)");
-    const Node publisher = state.nodes[0];
-    const auto refused = ElementsAre("one-anchor-at-a-time");
-    const auto steps = [&](Store store) { return check_anchors(state, store, publisher).at(0).text; };
-    put(state, Store::Tvs, kPublisherNode, recovery());
-    EXPECT_THAT(check_anchors(state, Store::CallManager, publisher), IsEmpty());
-    replace(state, Store::Tvs, kPublisherNode, recovery());
-    ASSERT_THAT(anchors(state, Store::CallManager, kPublisherNode), refused) << "phones hold an ITL";
-    EXPECT_THAT(steps(Store::CallManager), HasSubstr("ctlsign cluster restarted"));
-    publish(state, Way::Tokenless, Mode::Mixed, golden("tokenless"));
-    EXPECT_THAT(anchors(state, Store::CallManager, kPublisherNode), refused) << "a CTL names no TVS";
-    EXPECT_THAT(steps(Store::CallManager), Not(HasSubstr("ctlsign cluster update")));
-    EXPECT_THAT(anchors(state, Store::Capf, kPublisherNode), IsEmpty());
-    restart(state);
-    EXPECT_THAT(anchors(state, Store::CallManager, kPublisherNode), IsEmpty());
-
-    replace(state, Store::CallManager, kPublisherNode, load_certificate(krakow::kRegenerated + ".pem"));
-    EXPECT_THAT(anchors(state, Store::Tvs, kPublisherNode), refused);
-    EXPECT_THAT(anchors(state, Store::CallManager, kSubscriberNode), refused)
-        << "one TFTP server after the other";
-    restart(state);
-    ASSERT_THAT(anchors(state, Store::Tvs, kPublisherNode), refused) << "the CTL is of before";
-    EXPECT_THAT(steps(Store::Tvs),
-                HasSubstr("run ctlsign cluster update, reset the phones and run ctlsign cluster restarted"));
-    publish(state, Way::Tokenless, Mode::Mixed, golden("tokenless"), 2);
-    ASSERT_THAT(anchors(state, Store::Tvs, kPublisherNode), refused) << "phones have not fetched the CTL";
-    EXPECT_THAT(steps(Store::Tvs), HasSubstr("reset the phones and run ctlsign cluster restarted"));
-    EXPECT_THAT(steps(Store::Tvs), Not(HasSubstr("update")));
-    restart(state);
-    EXPECT_THAT(anchors(state, Store::Tvs, kPublisherNode), IsEmpty());
 }
 
 TEST(Workflow, WhichCommandBringsTheCtlUpToTheStores) {
@@ -486,7 +435,7 @@ TEST(Workflow, WhichCommandBringsTheCtlUpToTheStores) {
     EXPECT_THAT(describe_not_in_ctl(state), IsEmpty()) << "there is none";
     // A CTL of tokens holds no ITLRecovery before 11.5.
     State tokens = with_recovery("10.5(2)");
-    publish(tokens, Way::Tokens, Mode::Mixed, golden("tokens"));
+    publish(tokens, Way::Tokens, Mode::Mixed, golden_ctl("tokens"));
     EXPECT_THAT(describe_not_in_ctl(tokens), IsEmpty());
     tokens.release = Release::parse("11.5(1)").value();
     EXPECT_THAT(describe_not_in_ctl(tokens),
@@ -497,53 +446,14 @@ TEST(Workflow, WhichCommandBringsTheCtlUpToTheStores) {
     EXPECT_THAT(describe_not_in_ctl(tokens), IsEmpty()) << "no command makes one";
 }
 
-TEST(Workflow, WhichAnchorsHoldEachOther) {
-    struct Change {
-        Store store;
-        std::int64_t node;
-    };
-    constexpr Change kCallManager{Store::CallManager, kPublisherNode},
-        kOtherCallManager{Store::CallManager, kSubscriberNode}, kTvs{Store::Tvs, kPublisherNode},
-        kOtherTvs{Store::Tvs, kSubscriberNode}, kRecovery{Store::ItlRecovery, kPublisherNode},
-        kCapf{Store::Capf, kPublisherNode};
-    struct Case {
-        Change first, second;
-        bool before_twelve, from_twelve;
-    };
-    constexpr std::array kCases{Case{kCallManager, kOtherCallManager, true, true},
-                                Case{kTvs, kOtherTvs, true, true},
-                                Case{kCallManager, kTvs, true, false},
-                                Case{kCallManager, kOtherTvs, true, false},
-                                Case{kRecovery, kCallManager, false, true},
-                                Case{kRecovery, kOtherCallManager, false, false},
-                                Case{kRecovery, kTvs, false, true},
-                                Case{kRecovery, kOtherTvs, false, true},
-                                Case{kCapf, kCallManager, false, false},
-                                Case{kCapf, kTvs, false, false},
-                                Case{kTvs, kTvs, false, false}};
-    for (const char* release : {"10.5(2)", "12.0(1)"}) {
-        for (const Case& each : kCases) {
-            const bool expected = release[1] == '0' ? each.before_twelve : each.from_twelve;
-            for (const auto& [first, second] :
-                 {std::pair{each.first, each.second}, std::pair{each.second, each.first}}) {
-                State state = krakow_state(release);
-                replace(state, first.store, first.node, recovery());
-                EXPECT_EQ(!anchors(state, second.store, second.node).empty(), expected)
-                    << release << ": " << to_text(first.store) << first.node << ", " << to_text(second.store)
-                    << second.node;
-            }
-        }
-    }
-}
-
 TEST(Workflow, ADowngradeBelowTenIsWarnedOf) {
     State state = krakow_state("10.5(1)");
     EXPECT_THAT(plan_release(state, Release::parse("9.1(2)").value()), IsEmpty());
-    publish(state, Way::Tokenless, Mode::Mixed, golden("tokenless"));
+    publish(state, Way::Tokenless, Mode::Mixed, golden_ctl("tokenless"));
     EXPECT_THAT(plan_release(state, Release::parse("9.1(2)").value()),
                 ElementsAre(HasSubstr("carried over unchanged")));
     EXPECT_THAT(plan_release(state, Release::parse("11.5(1)").value()), IsEmpty());
-    publish(state, Way::Tokens, Mode::Mixed, golden("tokens"));
+    publish(state, Way::Tokens, Mode::Mixed, golden_ctl("tokens"));
     EXPECT_THAT(plan_release(state, Release::parse("14SU3").value()),
                 ElementsAre(HasSubstr("takes no security tokens")));
 }
