@@ -6,6 +6,7 @@
 #include <cli/token.hpp>
 #include <cli/token_access.hpp>
 #include <cli/token_report.hpp>
+#include <pkcs11/bytes.hpp>
 
 namespace ctlsign::cli {
 
@@ -36,7 +37,7 @@ ExitCode run(const TokenListOptions& options) {
             json["readers"].push_back({{"slot", static_cast<unsigned long>(slot.id)},
                                        {"description", slot.description},
                                        {"module", module->path()}});
-            text += fmt::format("empty reader: {} (slot {})\n", slot.description,
+            text += fmt::format("empty reader: {} (slot {})\n", printable(slot.description),
                                 static_cast<unsigned long>(slot.id));
         }
     }
@@ -44,13 +45,14 @@ ExitCode run(const TokenListOptions& options) {
         const auto& info = token.info();
         Json entry = to_json(token);
         entry["identities"] = Json::array();
-        text += fmt::format("{}\n  serial {}, {} {}, slot {} of {}\n  PIN: {}{}\n", info.label, info.serial,
-                            info.manufacturer, info.model, static_cast<unsigned long>(token.slot()),
-                            token.module()->path(), to_text(pin_status(token)),
+        text += fmt::format("{}\n  serial {}, {} {}, slot {} of {}\n  PIN: {}{}\n", printable(info.label),
+                            printable(info.serial), printable(info.manufacturer), printable(info.model),
+                            static_cast<unsigned long>(token.slot()), token.module()->path(),
+                            to_text(pin_status(token)),
                             info.protected_authentication_path ? ", entered at the reader" : "");
         for (const auto& identity : identities_of(token)) {
             entry["identities"].push_back(to_json(identity));
-            text += fmt::format("  {}\n", describe(identity));
+            text += fmt::format("  {}\n", printable(describe(identity)));
         }
         text += fmt::format("  {}\n", pkcs11::Uri::of(token).to_text());
         json["tokens"].push_back(std::move(entry));

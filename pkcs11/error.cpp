@@ -4,6 +4,7 @@
 #include <iterator>
 #include <optional>
 
+#include <pkcs11/bytes.hpp>
 #include <pkcs11/cryptoki.hpp>
 #include <pkcs11/error.hpp>
 
@@ -18,6 +19,7 @@ Error::Error(std::error_code code, std::string_view failed, std::string_view sub
     // One line, whatever a token or a file calls itself.
     std::ranges::replace_if(
         line_, [](char c) { return c == '\n' || c == '\r'; }, ' ');
+    line_ = printable(line_);
 }
 
 namespace pkcs11 {

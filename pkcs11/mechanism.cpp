@@ -76,7 +76,9 @@ MechanismPlan plan_signature(Digest digest, unsigned key_bits, std::span<const M
     for (const SignatureStep& way : ways(digest)) {
         const std::string name = to_text(way.mechanism);
         const auto offer = std::ranges::find(offers, way.mechanism, &MechanismInfo::mechanism);
-        std::string left = offer == offers.end() ? "not offered by the token" : objection(*offer, key_bits);
+        std::string left = offer == offers.end()         ? "not offered by the token"
+                           : !fits_key(digest, key_bits) ? "the key is too short for this digest"
+                                                         : objection(*offer, key_bits);
         if (left.empty() && allowed && std::ranges::find(*allowed, way.mechanism) == allowed->end()) {
             left = "not among the key's CKA_ALLOWED_MECHANISMS";
         }
@@ -95,12 +97,19 @@ MechanismPlan plan_signature(Digest digest, unsigned key_bits, std::span<const M
     return plan;
 }
 
+// RFC 8017, 9.2: eight octets of 0xFF, and three others.
+static constexpr std::size_t kLeastPadding = 11;
+
+bool fits_key(Digest digest, unsigned key_bits) {
+    return compute_digest_info(digest, {}).size() + kLeastPadding <= (key_bits + 7) / 8;
+}
+
 Bytes encode_input(SignatureStep step, Digest digest, ByteView message, std::size_t modulus_size) {
     if (step.input == InputForm::Message) return Bytes(message.begin(), message.end());
     Bytes info = compute_digest_info(digest, {{message}});
     if (step.input == InputForm::DigestInfo) return info;
     // EMSA-PKCS1-v1_5: 00 01 FF..FF 00 DigestInfo, with at least eight FF.
-    if (modulus_size < info.size() + 11) {
+    if (modulus_size < info.size() + kLeastPadding) {
         throw std::length_error("the key is too short for this digest");
     }
     Bytes block(modulus_size, 0xFF);

@@ -57,6 +57,9 @@ MechanismPlan plan_signature(Digest digest, unsigned key_bits, std::span<const M
 /// The mechanisms plan_signature may choose for DIGEST, to ask a token about.
 std::vector<Mechanism> candidate_mechanisms(Digest digest);
 
+/// Whether a key of KEY_BITS has room for DIGEST: DigestInfo and eleven octets of padding (RFC 8017, 9.2).
+bool fits_key(Digest digest, unsigned key_bits);
+
 /// What STEP sends to the token for MESSAGE and an RSA modulus of MODULUS_SIZE octets.
 Bytes encode_input(SignatureStep step, Digest digest, ByteView message, std::size_t modulus_size);
 

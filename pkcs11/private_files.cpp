@@ -46,7 +46,7 @@ static void flush_folder_of(const fs::path& file) {
 
 void write_private_file(const fs::path& file, std::string_view content) {
     std::string beside = file.string() + ".XXXXXX";
-    const int fd = mkstemp(beside.data());
+    const int fd = mkostemp(beside.data(), O_CLOEXEC);
     if (fd < 0) fail("writing", file);
     bool written = true;
     while (written && !content.empty()) {
@@ -54,7 +54,7 @@ void write_private_file(const fs::path& file, std::string_view content) {
         if (count > 0) content.remove_prefix(static_cast<std::size_t>(count));
         written = count > 0 || errno == EINTR;
     }
-    written = written && fsync(fd) == 0;
+    while (written && fsync(fd) != 0) written = errno == EINTR;
     if (close(fd) != 0 || !written || rename(beside.c_str(), file.c_str()) != 0) {
         const int code = errno;
         unlink(beside.c_str());

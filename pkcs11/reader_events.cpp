@@ -39,17 +39,14 @@ void ReaderEvents::disconnect() noexcept {
 // True when the list, or what is in the readers, is another than before.
 bool ReaderEvents::list_readers() {
     list_again_ = Clock::now() + kListAgain;
-    DWORD size = 0;
     std::vector<char> names;
-    LONG rv = SCardListReaders(context_, nullptr, nullptr, &size);
-    if (rv == SCARD_S_SUCCESS) {
-        names.resize(size);
-        rv = SCardListReaders(context_, nullptr, names.data(), &size);
-        if (rv == SCARD_E_INSUFFICIENT_BUFFER) {  // a reader came between the two calls
-            list_again_ = Clock::now();
-            return false;
-        }
-    }
+    LONG rv{};
+    do {  // again where a reader came between the two calls
+        DWORD size = 0;
+        rv = SCardListReaders(context_, nullptr, nullptr, &size);
+        names.resize(rv == SCARD_S_SUCCESS ? size : 0);
+        if (rv == SCARD_S_SUCCESS) rv = SCardListReaders(context_, nullptr, names.data(), &size);
+    } while (rv == SCARD_E_INSUFFICIENT_BUFFER);
     if (rv != SCARD_S_SUCCESS && rv != SCARD_E_NO_READERS_AVAILABLE) {
         disconnect();
         return true;

@@ -77,7 +77,7 @@ Token::Token(std::shared_ptr<Module> module, SlotId slot, TokenInfo info)
     : module_(std::move(module)),
       slot_(slot),
       info_(std::move(info)),
-      text_(fmt::format("token {} (serial {})", info_.label, info_.serial)) {}
+      text_(fmt::format("token {} (serial {})", printable(info_.label), printable(info_.serial))) {}
 
 TokenInfo Token::read_info() const {
     auto& state = module_->state();

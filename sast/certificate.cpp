@@ -200,13 +200,14 @@ std::vector<Certificate> Certificate::decode_pem(std::string_view pem) {
         unsigned char* data = nullptr;
         long size = 0;
         if (!in || PEM_read_bio(in.get(), &name, &header, &data, &size) != 1) break;
-        const bool is_certificate =
-            std::string_view(name) == PEM_STRING_X509 || std::string_view(name) == PEM_STRING_X509_OLD;
-        const Bytes der(data, data + size);
+        // Of what is none, perhaps a private key, no copy is made.
+        Bytes certificate;
+        if (std::string_view(name) == PEM_STRING_X509 || std::string_view(name) == PEM_STRING_X509_OLD)
+            certificate.assign(data, data + size);
         OPENSSL_free(name);
         OPENSSL_free(header);
         OPENSSL_clear_free(data, static_cast<std::size_t>(size));
-        if (is_certificate) certificates.push_back(decode(der));
+        if (!certificate.empty()) certificates.push_back(decode(certificate));
     }
     ERR_clear_error();
     return certificates;

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include <pkcs11/free_with.hpp>
+#include <pkcs11/openssl_error.hpp>
 #include <sast/error.hpp>
 #include <sast/key_file.hpp>
 
@@ -232,7 +233,7 @@ Bytes PrivateKey::public_key() const {
     return octets;
 }
 
-std::optional<Bytes> PrivateKey::find_signature(Digest digest, ByteView message) const {
+Bytes PrivateKey::sign(Digest digest, ByteView message) const {
     const EVP_MD* md = digest == Digest::Sha1     ? EVP_sha1()
                        : digest == Digest::Sha256 ? EVP_sha256()
                                                   : EVP_sha512();
@@ -242,10 +243,8 @@ std::optional<Bytes> PrivateKey::find_signature(Digest digest, ByteView message)
     std::size_t size = signature.size();
     // RSA keys sign with PKCS#1 v1.5 padding unless told otherwise.
     if (EVP_DigestSignInit(context.get(), nullptr, md, nullptr, key_.get()) != 1 ||
-        EVP_DigestSign(context.get(), signature.data(), &size, message.data(), message.size()) != 1) {
-        ERR_clear_error();
-        return std::nullopt;
-    }
+        EVP_DigestSign(context.get(), signature.data(), &size, message.data(), message.size()) != 1)
+        fail_openssl("EVP_DigestSign", to_text(digest));
     signature.resize(size);
     return signature;
 }
@@ -344,7 +343,9 @@ void KeyFile::unlock(std::string_view passphrase) {
     } else {
         EVP_CIPHER_INFO cipher{};
         std::string header = header_;  // read in place
-        if (PEM_get_EVP_CIPHER_INFO(header.data(), &cipher) != 1) context.fail_to_decrypt(name_);
+        // No passphrase has been used yet.
+        if (PEM_get_EVP_CIPHER_INFO(header.data(), &cipher) != 1)
+            fail(Errc::MalformedKey, name_, "OpenSSL does not know the way it is encrypted");
         const CipherPtr fetched(
             EVP_CIPHER_fetch(context.get(), EVP_CIPHER_get0_name(cipher.cipher), nullptr));
         if (!fetched) context.fail_to_decrypt(name_);

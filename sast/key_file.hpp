@@ -23,8 +23,8 @@ class PrivateKey {
 
     /// RSAPublicKey DER, as in the certificate.
     Bytes public_key() const;
-    /// RSASSA-PKCS1-v1_5; nothing when OpenSSL cannot, as with a key too short for the digest.
-    std::optional<Bytes> find_signature(Digest digest, ByteView message) const;
+    /// RSASSA-PKCS1-v1_5. Throws when OpenSSL refuses, as where a policy forbids the digest.
+    Bytes sign(Digest digest, ByteView message) const;
 
   private:
     struct Free {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <pkcs11/file.hpp>
+#include <pkcs11/mechanism.hpp>
 #include <sast/error.hpp>
 #include <sast/key_file.hpp>
 #include <sast/publisher_signer.hpp>
@@ -134,17 +135,17 @@ void PublisherSigner::unlock() {
 }
 
 Bytes PublisherSigner::sign(Digest digest, ByteView message) {
-    unlock();
-    const std::optional<Bytes> signature = file_->key()->find_signature(digest, message);
-    if (!signature) {
+    if (!pkcs11::fits_key(digest, facts_.key_bits)) {
         throw Error(Errc::UnsupportedKey, "signing with", facts_.description,
                     "the key is too short for " + std::string(to_text(digest)));
     }
+    unlock();
+    Bytes signature = file_->key()->sign(digest, message);
     const ByteView parts[] = {message};
-    if (!public_key_.verify(digest, parts, *signature)) {
+    if (!public_key_.verify(digest, parts, signature)) {
         throw Error(Errc::WrongSignature, "signing with", facts_.description, "the key is damaged");
     }
-    return *signature;
+    return signature;
 }
 
 }  // namespace ctlsign::sast

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <utility>
 
 #include <pkcs11/error.hpp>
@@ -11,6 +13,9 @@ using pkcs11::Recovery;
 using pkcs11::Session;
 
 namespace {
+
+// A PIN that may be wrong is sent once more where the token failed over it: it was pulled at that moment.
+constexpr unsigned kMostInVain = 2;
 
 bool is_rejection(const Error& error) {
     return error.failed() == "C_Login" && error.code() != no_pin_set() &&
@@ -52,23 +57,40 @@ void TokenLogin::ask(const Session& session, const pkcs11::PinStatus& status) {
     pin_ = pins_.ask(request_for(session, status));
     proven_ = false;
     unanswered_.reset();
+    sent_in_vain_ = 0;
 }
 
-void TokenLogin::require_unrejected(const Session& session, const pkcs11::PinStatus& now) {
-    const bool a_try_less = unanswered_ && now.rank() < unanswered_->rank();
-    if (!a_try_less && (proven_ || !policy_.ledger.contains(session.token().info(), pin_))) return;
-    pin_ = {};  // whoever tries again is asked again
-    throw Error(
-        pkcs11::Errc::PinRefused, "login", session.token().text(),
-        a_try_less
-            ? "the token was lost while it looked at the PIN, and has a try less: check the PIN"
-            : "no PIN was sent; if the PIN was changed to this one: ctlsign token forget-pin-failures");
+pkcs11::PinStatus TokenLogin::check(const Session& session) {
+    const auto now = require_try(session);
+    policy_.ledger.notice(session.token().info(), now);
+    const auto refuse = [&](std::string_view advice) {
+        pin_ = {};  // whoever tries again is asked again
+        throw Error(pkcs11::Errc::PinRefused, "login", session.token().text(), advice);
+    };
+    if (unanswered_ && now.rank() < unanswered_->rank())
+        refuse("the token was lost while it looked at the PIN, and has a try less: check the PIN");
+    if (sent_in_vain_ == kMostInVain)
+        refuse(
+            "the token has failed each time it looked at the PIN, which may cost tries: check the token, and "
+            "the PIN");
+    if (!proven_ && policy_.ledger.contains(session.token().info(), pin_))
+        refuse("no PIN was sent; if the PIN was changed to this one: ctlsign token forget-pin-failures");
+    return now;
+}
+
+void TokenLogin::failed(const Error& error, const Session& session, const pkcs11::PinStatus& before) {
+    if (is_rejection(error)) rejected(error, session);
+    // Into a session that is dead no PIN is sent.
+    if (proven_ || error.failed() != "C_Login" || error.code() == Recovery::session_lost) return;
+    unanswered_ = before;
+    if (error.code() != no_pin_set()) ++sent_in_vain_;
 }
 
 void TokenLogin::accepted(const Session& session) {
     if (!proven_) policy_.ledger.forget(session.token().info());
     proven_ = true;
     unanswered_.reset();
+    sent_in_vain_ = 0;
 }
 
 void TokenLogin::rejected(const Error& error, const Session& session) {
@@ -79,7 +101,13 @@ void TokenLogin::rejected(const Error& error, const Session& session) {
                     "this PIN was right before; it is not sent again. See: ctlsign token doctor");
     }
     if (error.code() == Recovery::pin_wrong && untouched(session)) {
-        policy_.ledger.add(session.token().info(), pin, session.read_pin_status());
+        try {
+            policy_.ledger.add(session.token().info(), pin, session.read_pin_status());
+        } catch (const std::exception& e) {
+            // What has cost a try is told, not that the disk is full.
+            throw Error(error.code(), error.failed(), error.subject(),
+                        fmt::format("check the PIN; that it was rejected is not remembered: {}", e.what()));
+        }
     }
     throw Error(error);
 }
@@ -90,42 +118,40 @@ LoginResult TokenLogin::log_in(Session& session) {
     // Refused before a person is asked for what would not be sent.
     const auto status = require_try(session);
     if (info.protected_authentication_path) {
+        const auto lock = hold();
         pins_.look_at_reader(request_for(session, status));
         return session.login_at_reader(policy_.final_try);
     }
     ask(session, status);
     const auto lock = hold();
-    const auto before = session.read_pin_status();
-    policy_.ledger.notice(session.token().info(), before);
-    require_unrejected(session, before);
+    const auto before = check(session);
     try {
         const auto result = session.login(pin_, policy_.final_try);
         if (result == LoginResult::LoggedIn) accepted(session);
         return result;
     } catch (const Error& e) {
-        if (is_rejection(e)) rejected(e, session);
-        if (!proven_) unanswered_ = before;
+        failed(e, session, before);
         throw;
     }
 }
 
 Bytes TokenLogin::with_context(Session& session,
                                const std::function<Bytes(const pkcs11::ContextLogin&)>& sign) {
+    const auto status = require_try(session);
     if (session.token().info().protected_authentication_path) {
-        pins_.look_at_reader(request_for(session, {}));
+        const auto lock = hold();
+        pins_.look_at_reader(request_for(session, status));
         return sign({nullptr, policy_.final_try});
     }
-    const auto status = require_try(session);
     ask(session, status);
     const auto lock = hold();
-    require_unrejected(session, status);
+    const auto before = check(session);
     try {
         Bytes signature = sign({&pin_, policy_.final_try});
         accepted(session);
         return signature;
     } catch (const Error& e) {
-        if (is_rejection(e)) rejected(e, session);
-        if (!proven_) unanswered_ = status;
+        failed(e, session, before);
         throw;
     }
 }

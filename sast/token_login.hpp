@@ -48,6 +48,8 @@ class TokenLogin {
     Bytes with_context(pkcs11::Session& session,
                        const std::function<Bytes(const pkcs11::ContextLogin&)>& sign);
 
+    /// Whether a PIN that may be wrong was sent and not answered.
+    bool unanswered() const noexcept { return sent_in_vain_ != 0; }
     /// As it was given. Borrowed.
     const TokenPolicy& policy() const noexcept { return policy_; }
     /// The token's lock for the length of a scope. Throws pkcs11::Errc::TokenInUse.
@@ -56,8 +58,11 @@ class TokenLogin {
   private:
     pkcs11::PinStatus require_try(const pkcs11::Session& session) const;
     void ask(const pkcs11::Session& session, const pkcs11::PinStatus& status);
-    void require_unrejected(const pkcs11::Session& session, const pkcs11::PinStatus& now);
+    // As late as can be before pin_ is sent: others may have used tries while a person typed. Throws what
+    // log_in throws with no PIN sent.
+    pkcs11::PinStatus check(const pkcs11::Session& session);
     void accepted(const pkcs11::Session& session);
+    void failed(const Error& error, const pkcs11::Session& session, const pkcs11::PinStatus& before);
     [[noreturn]] void rejected(const Error& error, const pkcs11::Session& session);
 
     PinSource& pins_;
@@ -67,6 +72,7 @@ class TokenLogin {
     bool proven_ = false;  ///< the token has accepted pin_
     /// Before pin_ was sent with no answer to it: the token was pulled meanwhile, or failed.
     std::optional<pkcs11::PinStatus> unanswered_;
+    unsigned sent_in_vain_ = 0;  ///< how often that was, of a token that need not count
 };
 
 }  // namespace ctlsign::sast

@@ -144,8 +144,20 @@ void TokenSigner::restore(const Error& error) {
     auto settled = Clock::now() + settling;
     for (bool told = false;; std::this_thread::sleep_for(kPause)) {
         auto token = find_again(identity_.token);
-        if (!token) settled = Clock::now() + settling;
-        if (token) {
+        if (!token) {
+            settled = Clock::now() + settling;
+            if (Clock::now() >= deadline) {
+                const auto waited = std::chrono::ceil<std::chrono::seconds>(login_.policy().wait).count();
+                throw Error(pkcs11::Errc::TokenGone, error.failed(), error.subject(),
+                            waited == 0 ? "plug it in and try again"
+                                        : fmt::format("it did not come back within {} s", waited));
+            }
+            if (!told && login_.policy().wait > kNotice && login_.policy().on_wait) {
+                told = true;
+                login_.policy().on_wait(identity_.token);
+            }
+        } else if (!login_.unanswered() || Clock::now() >= settled) {
+            // A PIN that may be wrong is not spent on a card that is not all the way in.
             try {
                 session_ = pkcs11::Session::open(*token);
                 identity_.token = std::move(*token);
@@ -154,14 +166,6 @@ void TokenSigner::restore(const Error& error) {
             } catch (const Error& e) {
                 if (!may_settle(e) || Clock::now() >= (e.code() == no_pin_set() ? settled : deadline)) throw;
             }
-        } else if (Clock::now() >= deadline) {
-            const auto waited = std::chrono::ceil<std::chrono::seconds>(login_.policy().wait).count();
-            throw Error(pkcs11::Errc::TokenGone, error.failed(), error.subject(),
-                        waited == 0 ? "plug it in and try again"
-                                    : fmt::format("it did not come back within {} s", waited));
-        } else if (!told && login_.policy().wait > kNotice && login_.policy().on_wait) {
-            told = true;
-            login_.policy().on_wait(identity_.token);
         }
         if (login_.policy().on_pause) login_.policy().on_pause();
     }

@@ -98,20 +98,4 @@ std::optional<std::string> address_text(ByteView octets) {
     return text.data();
 }
 
-std::string printable(std::string_view text) {
-    std::string clean;
-    clean.reserve(text.size());
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const auto c = static_cast<unsigned char>(text[i]);
-        // U+0080 to U+009F are control characters too, and two octets in UTF-8.
-        const bool c1 = c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
-        if (c < 0x20 || c == 0x7F || c1) {
-            fmt::format_to(std::back_inserter(clean), "\\x{:02X}", c);
-        } else {
-            clean += text[i];
-        }
-    }
-    return clean;
-}
-
 }  // namespace ctlsign

@@ -23,7 +23,4 @@ std::optional<Bytes> find_address(const std::string& text);
 /// An address of 4 or 16 octets as text. Nothing for another number of octets.
 std::optional<std::string> address_text(ByteView octets);
 
-/// TEXT with control characters written as `\xNN`, so that a file cannot talk to the terminal.
-std::string printable(std::string_view text);
-
 }  // namespace ctlsign

@@ -1,7 +1,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <thread>
 
 #include <pkcs11/error.hpp>
@@ -58,6 +62,11 @@ class Removal : public ::testing::Test {
             message_ = e.what();
             return e.code();
         }
+    }
+    std::filesystem::path faults() const { return token_->folder().parent_path().parent_path() / "faults"; }
+    std::ptrdiff_t faults_left() const {
+        std::ifstream in(faults());
+        return std::count(std::istreambuf_iterator<char>(in), {}, '\n');
     }
     unsigned tries_left() const {
         const auto session = pkcs11::Session::open(module_->tokens().at(0));
@@ -129,6 +138,22 @@ TEST_F(Removal, ATokenThatHasNoPinIsNotWaitedFor) {
     EXPECT_EQ(try_sign(signer), Recovery::pin_locked);
     EXPECT_THAT(message_, ::testing::HasSubstr("CKR_USER_PIN_NOT_INITIALIZED"));
     EXPECT_EQ(told_, 0);
+}
+
+TEST_F(Removal, APinThatMayBeWrongIsSentTwiceAtTheMost) {
+    for (const char* answer : {"CKR_DEVICE_ERROR", "CKR_FUNCTION_FAILED", "CKR_TOKEN_NOT_PRESENT"}) {
+        auto signer = make_signer(60s);
+        for (int i = 0; i < 10; ++i) token_->fault(std::string("on C_Login return ") + answer);
+        EXPECT_EQ(try_sign(signer), pkcs11::Errc::PinRefused) << answer;
+        EXPECT_THAT(message_, ::testing::HasSubstr("has failed each time"));
+        EXPECT_EQ(faults_left(), 8) << answer;
+        std::filesystem::remove(faults());
+        pins_->asked = 0;
+        sign(signer);
+        EXPECT_EQ(pins_->asked, 1) << "whoever tries again is asked again";
+        module_.reset();
+        module_ = pkcs11::Module::open(VirtualToken::module());
+    }
 }
 
 TEST_F(Removal, PulledWhileThePinIsAskedFor) {

@@ -24,5 +24,11 @@ TEST(Hex, RefusesWhatIsNotHexadecimal) {
     }
 }
 
+TEST(Printable, EscapesControlCharacters) {
+    EXPECT_EQ(printable("a\x1b[1m\r\n\x7f"), "a\\x1B[1m\\x0D\\x0A\\x7F");
+    EXPECT_EQ(printable("\xC2\x9B"), "\\xC2\x9B");
+    EXPECT_EQ(printable("M\xC3\xBCller"), "M\xC3\xBCller");
+}
+
 }  // namespace
 }  // namespace ctlsign

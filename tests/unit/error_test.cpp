@@ -121,5 +121,10 @@ TEST(Error, IsOneLine) {
     EXPECT_TRUE(e.code() == Recovery::pin_wrong);
 }
 
+TEST(Error, ATokenCannotTalkToTheTerminal) {
+    const Error e(make_rv(0xA0), "C_Login", "token \x1b]0;A\a", "");
+    EXPECT_STREQ(e.what(), "C_Login on token \\x1B]0;A\\x07: CKR_PIN_INCORRECT");
+}
+
 }  // namespace
 }  // namespace ctlsign::pkcs11

@@ -238,12 +238,6 @@ TEST(Text, Timestamps) {
         EXPECT_FALSE(find_timestamp(text)) << text;
 }
 
-TEST(Text, PrintableEscapesControlCharacters) {
-    EXPECT_EQ(printable("a\x1b[1m\r\n\x7f"), "a\\x1B[1m\\x0D\\x0A\\x7F");
-    EXPECT_EQ(printable("\xC2\x9B"), "\\xC2\x9B");
-    EXPECT_EQ(printable("M\xC3\xBCller"), "M\xC3\xBCller");
-}
-
 TEST(Text, Addresses) {
     EXPECT_EQ(find_address("10.48.47.153"), (Bytes{10, 48, 47, 153}));
     EXPECT_EQ(address_text(*find_address("2001:db8::1")), "2001:db8::1");

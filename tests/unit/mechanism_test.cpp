@@ -41,6 +41,17 @@ TEST(MechanismPlan, StepsDownToWhatIsOffered) {
     EXPECT_EQ(plan_signature(Digest::Sha1, 1024, {}).explanation.size(), 3U);
 }
 
+TEST(MechanismPlan, LeavesOutADigestThatAKeyHasNoRoomFor) {
+    const std::vector offers{offer(Mechanism::RsaX509), offer(Mechanism::RsaPkcs),
+                             offer(Mechanism::Sha512RsaPkcs)};
+    const auto plan = plan_signature(Digest::Sha512, 512, offers);
+    EXPECT_TRUE(plan.steps.empty());
+    EXPECT_THAT(plan.explanation, ::testing::Each(HasSubstr("too short for this digest")));
+    EXPECT_EQ(plan_signature(Digest::Sha256, 512, offers).steps.size(), 2U);
+    EXPECT_TRUE(fits_key(Digest::Sha512, 752));
+    EXPECT_FALSE(fits_key(Digest::Sha512, 744));
+}
+
 TEST(MechanismPlan, RespectsKeySizesAndWhatTheKeyAllows) {
     const std::vector offers{offer(Mechanism::Sha1RsaPkcs, 2048, 4096), offer(Mechanism::RsaPkcs, 64, 512),
                              offer(Mechanism::RsaX509, 0, 0)};

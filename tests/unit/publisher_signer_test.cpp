@@ -225,6 +225,17 @@ TEST_F(PublisherFile, KeyAndCertificatesInOnePem) {
     expect_golden(*signer);
 }
 
+TEST_F(PublisherFile, AWayToEncryptThatNobodyKnowsIsNoWrongPassphrase) {
+    OnePassphrase passphrases("s3cret");
+    const auto signer =
+        PublisherSigner::open(write("publisher.pem",
+                                    "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: "
+                                    "ROT13-CBC,0123456789ABCDEF\n\nAAAA\n-----END RSA PRIVATE KEY-----\n" +
+                                        content(kCertificate)),
+                              std::nullopt, passphrases);
+    EXPECT_EQ(refusal([&] { signer->sign(Digest::Sha1, {}); }, "does not know the way"), Errc::MalformedKey);
+}
+
 TEST_F(PublisherFile, CertificateBesideTheKey) {
     OnePassphrase none("");
     const std::string key = write("publisher.key", content(kKey));
@@ -285,6 +296,14 @@ TEST_F(PublisherFile, SizesAndKindsOfKeys) {
         EXPECT_EQ(signer->facts().signature_length, bits / 8);
         EXPECT_EQ(signer->sign(Digest::Sha256, as_bytes("x")).size(), bits / 8);
         if (bits == 512) {
+            const std::string locked =
+                make("locked.key", "pkcs8 -topk8 -in " + file + " -out FILE -passout pass:s3cret");
+            OnePassphrase never("s3cret");
+            const auto signer_of_locked = PublisherSigner::open(
+                write("locked.pem", content(locked) + content(file + ".crt")), std::nullopt, never);
+            EXPECT_EQ(refusal([&] { signer_of_locked->sign(Digest::Sha512, {}); }, "too short for SHA-512"),
+                      Errc::UnsupportedKey);
+            EXPECT_EQ(never.asked, 0);
             EXPECT_EQ(refusal([&] { signer->sign(Digest::Sha512, {}); }, "too short for SHA-512"),
                       Errc::UnsupportedKey);
         }
