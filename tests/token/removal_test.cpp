@@ -156,6 +156,18 @@ TEST_F(Removal, APinThatMayBeWrongIsSentTwiceAtTheMost) {
     }
 }
 
+TEST_F(Removal, TriesThatOthersUseWhileAPersonTypesAreSeen) {
+    use("etoken-5110-cc");
+    token_->settle();
+    auto other = pkcs11::Session::open(module_->tokens().at(0));
+    std::string pin = token_->pin();
+    other.login(pkcs11::Pin::take(pin), pkcs11::FinalTry::Refuse);  // what is asked for is the key's alone
+    auto signer = make_signer();
+    pins_->on_ask = [this] { std::ofstream(token_->folder() / "pin-tries") << "1\n"; };
+    EXPECT_EQ(try_sign(signer), pkcs11::Errc::FinalTryRefused);
+    EXPECT_EQ(pins_->asked, 1);
+}
+
 TEST_F(Removal, PulledWhileThePinIsAskedFor) {
     auto signer = make_signer();
     pins_->on_ask = [this] {
