@@ -25,6 +25,7 @@
 #include <thread>
 #include <utility>
 
+#include <pkcs11/backoff.hpp>
 #include <pkcs11/descriptor.hpp>
 #include <pkcs11/error.hpp>
 #include <pkcs11/served_module.hpp>
@@ -41,6 +42,7 @@ namespace {
 
 constexpr const char* kClient = "p11-kit-client.so";
 constexpr const char* kAddress = "P11_KIT_SERVER_ADDRESS";
+constexpr auto kTurn = std::chrono::seconds(10);  // a client connects within moments
 
 [[noreturn]] void fail(const char* failed, std::string_view what) {
     throw Error(std::error_code(errno, std::generic_category()), failed, what, "");
@@ -68,7 +70,13 @@ class Listener {
   public:
     explicit Listener(const fs::path& folder)
         : folder_(folder), socket_(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-        if (mkdir(folder.c_str(), 0700) != 0) fail("making the folder", folder.string());
+        // Children of one parent share a client, and where it looks: one connects after the other.
+        for (Backoff backoff(kTurn); mkdir(folder.c_str(), 0700) != 0;) {
+            const int error = errno;
+            if (error == EEXIST && backoff.pause()) continue;
+            errno = error;
+            fail("making the folder", folder.string());
+        }
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
         const std::string path = (folder / "p").string();
@@ -269,14 +277,15 @@ CK_RV ServedModule::connect(const std::function<CK_RV()>& initialize) {
         before != nullptr && before->owner == getpid())
         delete before;
     auto* connection = connection_ = new Connection;
-    const Listener listener(client_.folder);
+    std::optional<Listener> listener(std::in_place, client_.folder);
     std::array<int, 2> ends{};
     if (pipe2(ends.data(), O_CLOEXEC) != 0) fail("pipe2", command_.front());
     const Descriptor stop(ends[0]), stopped(ends[1]);
     auto blocked = std::make_optional<SignalsBlocked>();
     // The client connects within C_Initialize and waits there for the first octet of the process.
     std::thread starting([&] {
-        Descriptor socket = listener.accept_before(stop.get());
+        Descriptor socket = listener->accept_before(stop.get());
+        listener.reset();  // the next one's turn
         if (!socket) return;
         const pid_t process = start(command_, socket.get());
         const std::scoped_lock lock(connection->mutex);

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <fstream>
 #include <thread>
+#include <vector>
 
 #include <pkcs11/error.hpp>
 #include <sast/identity.hpp>
@@ -173,6 +174,33 @@ TEST_F(Isolation, AForkedChildHasAProcessOfItsOwn) {
     int gone = 0;
     while ((gone = waitpid(-1, nullptr, WNOHANG)) == 0) std::this_thread::sleep_for(10ms);
     EXPECT_GT(gone, 0);
+}
+
+// They share the client that their parent loaded, and the place where it looks for its module.
+TEST_F(Isolation, ForkedChildrenMayBeginAtOnce) {
+    testing::SoftTokens tokens;
+    tokens.add("A", "plain-softhsm", kKey);
+    const auto module = Module::open_isolated(softhsm::find_softhsm_module(), {20s});
+    EXPECT_EQ(module->tokens().size(), 1U);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    std::vector<pid_t> forked;
+    for (int i = 0; i < 4; ++i) {
+        if (forked.emplace_back(fork()) != 0) continue;
+        try {
+            _exit(module->tokens().size() == 1 ? 0 : 1);
+        } catch (const std::exception& e) {
+            fprintf(stderr, "child: %s\n", e.what());
+            _exit(2);
+        }
+    }
+    for (const pid_t child : forked) {
+        int status = 0;
+        ASSERT_EQ(waitpid(child, &status, 0), child);
+        EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+    }
+    while (count_children() > 1) {  // one is the parent's
+        if (waitpid(-1, nullptr, WNOHANG) <= 0) std::this_thread::sleep_for(10ms);
+    }
 }
 
 }  // namespace
