@@ -282,6 +282,8 @@ CK_RV ServedModule::connect(const std::function<CK_RV()>& initialize) {
     if (pipe2(ends.data(), O_CLOEXEC) != 0) fail("pipe2", command_.front());
     const Descriptor stop(ends[0]), stopped(ends[1]);
     auto blocked = std::make_optional<SignalsBlocked>();
+    // First, since it needs no join here when the other one cannot be started.
+    connection->watcher = std::thread([connection] { connection->watch(); });
     // The client connects within C_Initialize and waits there for the first octet of the process.
     std::thread starting([&] {
         Descriptor socket = listener->accept_before(stop.get());
@@ -295,7 +297,6 @@ CK_RV ServedModule::connect(const std::function<CK_RV()>& initialize) {
         if (process != 0) connection->process_end = open_process(process);
         connection->notify();
     });
-    connection->watcher = std::thread([connection] { connection->watch(); });
     blocked.reset();
     CK_RV rv = CKR_OK;
     {

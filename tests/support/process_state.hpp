@@ -34,6 +34,13 @@ inline std::size_t count_descriptors() {
     return count;
 }
 
+/// Octets of addresses that are taken.
+inline std::size_t address_space() {
+    std::size_t all = 0;
+    std::ifstream("/proc/self/statm") >> all;
+    return all * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
 /// Octets in memory.
 inline std::size_t resident_memory() {
     std::size_t all = 0, resident = 0;

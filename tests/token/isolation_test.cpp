@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -135,6 +137,35 @@ TEST_F(Isolation, APullIsSeenAndMended) {
     token.plug();
     EXPECT_FALSE(signer.sign(Digest::Sha1, golden_.message).empty());
     EXPECT_EQ(pins.asked, 1);
+}
+
+// In a child whose memory has room for the first thread of a connection, and none for the second.
+TEST_F(Isolation, AThreadThatCannotBeStartedIsAnError) {
+    testing::SoftTokens tokens;
+    tokens.add("A", "plain-softhsm", kKey);
+    const auto open = [] { return Module::open_isolated(softhsm::find_softhsm_module(), {20s}); };
+    open();  // its client is used again
+    const pid_t child = fork();
+    if (child == 0) {
+        // The stacks of threads that have ended are used again, too.
+        for (int i = 0; i < 8; ++i) std::thread([] { pause(); }).detach();
+        pthread_attr_t usual;
+        std::size_t stack = 0;
+        pthread_getattr_default_np(&usual);
+        pthread_attr_getstacksize(&usual, &stack);
+        const rlim_t room = testing::address_space() + stack + stack / 2;
+        const rlimit limit{room, room};
+        setrlimit(RLIMIT_AS, &limit);
+        try {
+            (void)open();
+        } catch (const std::system_error& e) {
+            _exit(e.code() == std::errc::resource_unavailable_try_again ? 0 : 1);
+        }
+        _exit(2);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
 }
 
 #endif
