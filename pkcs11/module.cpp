@@ -201,6 +201,18 @@ void* Module::native_function_list() const noexcept {
     return state_->functions;
 }
 
+struct NativeCalls::Guards {
+    explicit Guards(ServedModule* served) : limited(served) {}
+    ModuleCall call;
+    ServedModule::Call limited;
+};
+
+// A child that has not called the module yet has no connection of its own.
+NativeCalls::NativeCalls(const Module& module)
+    : guards_(std::make_unique<Guards>(module.state().process == getpid() ? module.state().served.get()
+                                                                          : nullptr)) {}
+NativeCalls::~NativeCalls() = default;
+
 Module::Info Module::info() const {
     state_->adopt_process();
     CK_INFO info{};

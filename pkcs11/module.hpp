@@ -83,7 +83,8 @@ class Module : public std::enable_shared_from_this<Module> {
     /// Every token plugged in, initialised, and able to say who it is.
     std::vector<Token> tokens() const;
 
-    /// The module's CK_FUNCTION_LIST, for a library that speaks PKCS#11 itself. It must not finalize.
+    /// The module's CK_FUNCTION_LIST, for a library that speaks PKCS#11 itself, within NativeCalls. It must
+    /// not finalize.
     void* native_function_list() const noexcept;
 
     struct State;
@@ -93,6 +94,21 @@ class Module : public std::enable_shared_from_this<Module> {
   private:
     explicit Module(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
+};
+
+/// Stands around what a thread does with native_function_list(). All of that together has the time that an
+/// isolated module has for one call (past it, calls answer CKR_DEVICE_ERROR), and the SIGPIPE of a
+/// connection that the module lost does not end the program.
+class NativeCalls {
+  public:
+    explicit NativeCalls(const Module& module);
+    ~NativeCalls();
+    NativeCalls(const NativeCalls&) = delete;
+    NativeCalls& operator=(const NativeCalls&) = delete;
+
+  private:
+    struct Guards;
+    std::unique_ptr<Guards> guards_;
 };
 
 }  // namespace ctlsign::pkcs11

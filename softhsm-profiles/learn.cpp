@@ -81,7 +81,8 @@ void learn_mechanisms(const pkcs11::Token& token, Profile::Key& out) {
 class Probe {
   public:
     explicit Probe(const pkcs11::Token& token)
-        : list_(*static_cast<CK_FUNCTION_LIST*>(token.module()->native_function_list())),
+        : calls_(*token.module()),
+          list_(*static_cast<CK_FUNCTION_LIST*>(token.module()->native_function_list())),
           slot_(static_cast<CK_SLOT_ID>(token.slot())) {}
 
     class Session {
@@ -115,6 +116,7 @@ class Probe {
     };
 
   private:
+    pkcs11::NativeCalls calls_;
     const CK_FUNCTION_LIST& list_;
     CK_SLOT_ID slot_;
 };
@@ -141,6 +143,7 @@ void learn_quirks(const pkcs11::Token& token, pkcs11::ObjectHandle key, Profile&
         first.is_open() &&
         (!second.is_open() || (first.sign_init(pkcs11::Mechanism::RsaPkcs, key) == CKR_OK &&
                                second.sign_init(pkcs11::Mechanism::RsaPkcs, key) != CKR_OK));
+    (void)token.module()->info();  // throws when the answers were those of a module that has ended
 }
 
 // With the user logged in. False when there is no key to try.

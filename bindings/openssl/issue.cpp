@@ -42,6 +42,19 @@ NamePtr to_native(const std::string& subject) {
     return name;
 }
 
+// WORK, in which the token's key signs. Throws pkcs11::Errc::ModuleEnded when that ended its module.
+template <typename Work>
+auto within_calls(const TokenKey& key, Work work) {
+    const pkcs11::Module& module = *key.token().module();
+    const pkcs11::NativeCalls calls(module);
+    try {
+        return work();
+    } catch (const Error&) {
+        (void)module.info();
+        throw;
+    }
+}
+
 sast::Certificate finish(X509* certificate, EVP_PKEY* key, Digest digest) {
     require(X509_sign(certificate, key, to_native(digest)) > 0, "signing a certificate", sast::Errc::NoKey,
             "the issuer's key did not sign");
@@ -88,11 +101,13 @@ BioPtr open_text(std::string_view text) {
 Bytes make_certificate_request(const TokenKey& key, const std::string& subject, Digest digest) {
     const NamePtr name = to_native(subject);
     const RequestPtr request(X509_REQ_new());
-    require(request && X509_REQ_set_version(request.get(), X509_REQ_VERSION_1) == 1 &&
-                X509_REQ_set_subject_name(request.get(), name.get()) == 1 &&
-                X509_REQ_set_pubkey(request.get(), key.get()) == 1 &&
-                X509_REQ_sign(request.get(), key.get(), to_native(digest)) > 0,
-            "making a certificate request", sast::Errc::NoKey, "the token's key did not sign");
+    within_calls(key, [&] {
+        require(request && X509_REQ_set_version(request.get(), X509_REQ_VERSION_1) == 1 &&
+                    X509_REQ_set_subject_name(request.get(), name.get()) == 1 &&
+                    X509_REQ_set_pubkey(request.get(), key.get()) == 1 &&
+                    X509_REQ_sign(request.get(), key.get(), to_native(digest)) > 0,
+                "making a certificate request", sast::Errc::NoKey, "the token's key did not sign");
+    });
     unsigned char* der = nullptr;
     const int size = i2d_X509_REQ(request.get(), &der);
     require(size > 0, "writing a certificate request", sast::Errc::NoKey, "");
@@ -104,7 +119,7 @@ Bytes make_certificate_request(const TokenKey& key, const std::string& subject, 
 sast::Certificate issue_self_signed(const TokenKey& key, const CertificateTerms& terms) {
     const NamePtr name = to_native(terms.subject);
     const CertificatePtr certificate = make_template(name.get(), name.get(), key.get(), terms);
-    return finish(certificate.get(), key.get(), terms.digest);
+    return within_calls(key, [&] { return finish(certificate.get(), key.get(), terms.digest); });
 }
 
 struct Issuer::Impl {

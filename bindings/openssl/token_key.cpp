@@ -22,6 +22,7 @@ namespace {
 struct Libp11Key {
     explicit Libp11Key(pkcs11::Session open) : session(std::move(open)) {}
     ~Libp11Key() {
+        const pkcs11::NativeCalls calls(*session.token().module());
         if (list != nullptr) PKCS11_release_all_slots(context.get(), list, count);
         if (loaded) PKCS11_CTX_unload(context.get());
     }
@@ -59,6 +60,7 @@ KeyPtr share(EVP_PKEY* key) {
 constexpr std::string_view kForwardModule = "libctlsign-forward.so";
 
 [[noreturn]] void fail(std::string_view function, const pkcs11::Token& token) {
+    (void)token.module()->info();  // throws when the module has ended
     const int rv = ERR_get_CKR_code();
     if (rv != 0)
         throw Error(pkcs11::make_rv(static_cast<unsigned>(rv)), function, token.text(),
@@ -96,6 +98,7 @@ void load_forwarded(PKCS11_CTX* context, const pkcs11::Token& token) {
 TokenKey::TokenKey(pkcs11::Session session, ByteView key_id) : token_(session.token()) {
     auto owned = std::make_unique<Libp11Key>(std::move(session));
     if (!owned->context) throw std::bad_alloc();
+    const pkcs11::NativeCalls calls(*token_.module());
     load_forwarded(owned->context.get(), token_);
     owned->loaded = true;
     if (PKCS11_enumerate_slots(owned->context.get(), &owned->list, &owned->count) != 0)

@@ -16,7 +16,8 @@ using KeyPtr = std::unique_ptr<evp_pkey_st, FreeKey>;
 
 /// A private key on a token as OpenSSL's EVP_PKEY, through libp11: for certificate requests, CMS and TLS. It
 /// uses the module that this process has already opened, and holds module and session while anybody holds
-/// the EVP_PKEY. A token that is pulled ends it; make_key() of signer_key.hpp has one that lasts.
+/// the EVP_PKEY. A token that is pulled ends it; make_key() of signer_key.hpp has one that lasts. Whoever
+/// signs with it stands pkcs11::NativeCalls around that.
 class TokenKey {
   public:
     /// SESSION must be logged in. KEY_ID is the key's CKA_ID. Throws sast::Errc::NoKey, or

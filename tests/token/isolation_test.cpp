@@ -15,6 +15,7 @@
 #include <sast/identity.hpp>
 #include <sast/token_signer.hpp>
 #include <softhsm-profiles/gtest/virtual_token.hpp>
+#include <softhsm-profiles/learn.hpp>
 #include <tests/support/counting_pins.hpp>
 #include <tests/support/golden.hpp>
 #include <tests/support/process_state.hpp>
@@ -113,6 +114,16 @@ TEST_F(Isolation, AModuleThatCrashesCostsAnError) {
         EXPECT_EQ(code_of([&] { signer.sign(Digest::Sha1, golden_.message); }), Recovery::device_failed);
         EXPECT_THAT(message_, ::testing::HasSubstr("its process has ended"));
     }
+}
+
+TEST_F(Isolation, AModuleThatHangsWhileItIsLearnedFromCostsAnError) {
+    VirtualToken token("plain-softhsm", "A");
+    CountingPins pins(token.pin());
+    const auto module = Module::open_isolated(VirtualToken::module(), {5s});
+    const auto plugged = module->tokens().at(0);
+    TokenLogin login(plugged, pins, {});
+    token.fault("on C_SignUpdate hang");
+    EXPECT_EQ(code_of([&] { softhsm::learn_profile(plugged, &login); }), pkcs11::Errc::ModuleEnded);
 }
 
 TEST_F(Isolation, AHangInFinalizeEndsToo) {

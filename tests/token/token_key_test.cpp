@@ -3,6 +3,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,6 +17,7 @@
 #include <softhsm-profiles/gtest/virtual_token.hpp>
 #include <tests/support/golden.hpp>
 #include <tests/support/soft_tokens.hpp>
+#include <tests/support/watchdog.hpp>
 
 namespace ctlsign::openssl {
 namespace {
@@ -144,6 +146,26 @@ TEST(TokenKey, EndsWhenItsTokenIsPulledAndAnotherOneServes) {
     EXPECT_THROW((void)request(before), Error);
     EXPECT_FALSE(request(make()).empty());
 }
+
+#ifndef CTLSIGN_INSTRUMENTED  // p11-kit's program cannot load a module that is
+TEST(TokenKey, AnIsolatedModuleThatHangsOrCrashesCostsAnError) {
+    const testing::Watchdog watchdog(std::chrono::seconds(120), "a token's key");
+    for (const char* fault : {"on C_Sign hang", "on C_Sign crash"}) {
+        testing::VirtualToken token("plain-softhsm", "A");
+        const auto module =
+            pkcs11::Module::open_isolated(testing::VirtualToken::module(), {std::chrono::seconds(5)});
+        const auto identity = sast::choose_identity(module->tokens().at(0), std::nullopt, std::nullopt);
+        const TokenKey key(logged_in(identity.token, token.pin()), identity.key_id);
+        token.fault(fault);
+        try {
+            (void)make_certificate_request(key, "CN=A", Digest::Sha256);
+            ADD_FAILURE() << fault;
+        } catch (const Error& e) {
+            EXPECT_EQ(e.code(), pkcs11::Errc::ModuleEnded) << fault << ": " << e.what();
+        }
+    }  // libp11 closes its sessions, and nobody is there
+}
+#endif
 
 TEST(TokenKey, AnotherIdIsNoKey) {
     SoftTokens tokens;

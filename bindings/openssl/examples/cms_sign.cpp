@@ -15,6 +15,7 @@ int main(int argc, char** argv) try {
     if (argc != 3) throw std::runtime_error("usage: cms_sign TOKEN PIN_SOURCE < FILE > FILE.p7s");
     const auto identity = examples::find_identity(argv[1]);
     const openssl::TokenKey key(examples::log_in(identity, argv[2]), identity.key_id);
+    const pkcs11::NativeCalls calls(*key.token().module());
 
     const unsigned char* der = identity.certificate.der().data();
     const auto size = static_cast<long>(identity.certificate.der().size());
