@@ -55,6 +55,9 @@ ctlsign_status ctlsign_modules_open(const ctlsign_module_options* options, ctlsi
         const auto given = options == nullptr ? ctlsign_module_options{} : read_struct(options, "options");
         std::optional<std::string> path;
         if (given.path != nullptr) path = given.path;
+        // open_modules() would have the shell run it.
+        if (path && path->starts_with('|'))
+            refuse_argument("options->path is a file; a command goes into options->command");
         if (given.command != nullptr) {
             if (path) refuse_argument("options->path and options->command exclude each other");
             path = std::string("|") + given.command;

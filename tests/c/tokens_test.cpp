@@ -47,6 +47,10 @@ TEST_F(CTokens, TellsOfModules) {
     EXPECT_EQ(error.condition, CTLSIGN_CONDITION_DEVICE_FAILED);
     options.command = "true";
     EXPECT_EQ(ctlsign_modules_open(&options, modules.out(), &error), CTLSIGN_STATUS_ARGUMENT);
+    options.path = "|true";
+    options.command = nullptr;
+    EXPECT_EQ(ctlsign_modules_open(&options, modules.out(), &error), CTLSIGN_STATUS_ARGUMENT);
+    EXPECT_THAT(error.text, ::testing::HasSubstr("a command goes into options->command"));
     // What p11-kit has configured on this machine is not this test's to say.
     ok(ctlsign_modules_open(nullptr, modules.out(), &error));
 }
