@@ -4,10 +4,10 @@
 #include <array>
 #include <memory>
 #include <new>
-#include <stdexcept>
 
 #include <pkcs11/digest.hpp>
 #include <pkcs11/free_with.hpp>
+#include <pkcs11/openssl_error.hpp>
 
 namespace ctlsign {
 
@@ -54,7 +54,7 @@ static Bytes append_digest(ByteView head, Digest digest, std::span<const ByteVie
         done = done && EVP_DigestUpdate(context.get(), part.data(), part.size()) == 1;
     }
     if (!done || EVP_DigestFinal_ex(context.get(), value.data() + head.size(), nullptr) != 1) {
-        throw std::runtime_error("OpenSSL refuses to compute " + std::string(to_text(digest)));
+        fail_openssl("EVP_Digest", to_text(digest));
     }
     return value;
 }

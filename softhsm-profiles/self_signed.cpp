@@ -1,5 +1,4 @@
 #include <openssl/asn1.h>
-#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/objects.h>
 #include <openssl/rand.h>
@@ -8,8 +7,8 @@
 #include <array>
 #include <memory>
 
-#include <pkcs11/error.hpp>
 #include <pkcs11/free_with.hpp>
+#include <pkcs11/openssl_error.hpp>
 #include <sast/subject.hpp>
 #include <softhsm-profiles/self_signed.hpp>
 
@@ -24,11 +23,8 @@ using BignumPtr = std::unique_ptr<BIGNUM, FreeWith<BN_free>>;
 
 constexpr long kSecondsOfTwentyYears = 20L * 365 * 24 * 3600;
 
-// All that is checked here fails for want of memory only.
 void check(bool done, const char* failed) {
-    if (done) return;
-    ERR_clear_error();
-    throw Error(std::make_error_code(std::errc::not_enough_memory), failed, "a self-signed certificate", "");
+    if (!done) fail_openssl(failed, "a self-signed certificate");
 }
 
 // One DER element: head and content.

@@ -9,6 +9,7 @@
 
 #include <bindings/openssl/issue.hpp>
 #include <pkcs11/free_with.hpp>
+#include <pkcs11/openssl_error.hpp>
 #include <sast/error.hpp>
 #include <sast/subject.hpp>
 
@@ -25,8 +26,9 @@ using ExtensionPtr = std::unique_ptr<X509_EXTENSION, FreeWith<X509_EXTENSION_fre
 
 void require(bool done, std::string_view failed, sast::Errc code, std::string_view advice) {
     if (done) return;
-    ERR_clear_error();
-    throw Error(code, failed, "", advice);
+    const std::string reason = take_openssl_reason();
+    const char* between = advice.empty() || reason.empty() ? "" : ": ";
+    throw Error(code, failed, "", std::string(advice) + between + reason);
 }
 
 const EVP_MD* to_native(Digest digest) {
@@ -47,6 +49,7 @@ template <typename Work>
 auto within_calls(const TokenKey& key, Work work) {
     const pkcs11::Module& module = *key.token().module();
     const pkcs11::NativeCalls calls(module);
+    ERR_clear_error();  // reasons are those of WORK
     try {
         return work();
     } catch (const Error&) {

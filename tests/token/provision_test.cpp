@@ -15,6 +15,7 @@
 #include <softhsm-profiles/child.hpp>
 #include <softhsm-profiles/error.hpp>
 #include <softhsm-profiles/provision.hpp>
+#include <softhsm-profiles/self_signed.hpp>
 #include <softhsm-profiles/softhsm_module.hpp>
 #include <tests/support/cryptoki.hpp>
 #include <tests/support/golden.hpp>
@@ -56,6 +57,16 @@ class Opened {
     CK_SESSION_HANDLE session = 0;
     CK_OBJECT_HANDLE private_key = 0;
 };
+
+TEST(SelfSigned, WhatOpensslRefusesIsToldWithItsReason) {
+    try {
+        make_self_signed("CN=A", Bytes{1, 2, 3}, [](ByteView) { return Bytes{}; });
+        FAIL();
+    } catch (const Error& e) {
+        EXPECT_EQ(e.code(), std::errc::operation_not_supported);
+        EXPECT_NE(e.advice(), "OpenSSL says no reason");
+    }
+}
 
 TEST(Child, OneThatDiesIsSaid) {
     for (const std::function<Bytes()>& work :

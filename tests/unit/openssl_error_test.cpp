@@ -2,8 +2,11 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <new>
 
+#include <pkcs11/digest.hpp>
 #include <pkcs11/error.hpp>
 #include <pkcs11/openssl_error.hpp>
 
@@ -29,6 +32,21 @@ TEST(OpensslError, OnlyMemoryIsMemory) {
     ERR_raise(ERR_LIB_EVP, ERR_R_MALLOC_FAILURE);
     EXPECT_THROW(fail_openssl("EVP_MD_CTX_new", ""), std::bad_alloc);
     EXPECT_EQ(ERR_peek_error(), 0U);
+}
+
+TEST(OpensslError, ADigestThatOpensslDoesNotHaveIsNoFaultOfTheProgram) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");  // a new process: what OpenSSL has is asked once
+    const auto compute = [] {
+        EVP_set_default_properties(nullptr, "provider=none");
+        try {
+            (void)compute_digest(Digest::Sha256, {});
+        } catch (const Error& e) {
+            std::fputs(e.what(), stderr);
+            std::_Exit(e.code() == std::errc::operation_not_supported ? 0 : 1);
+        }
+        std::_Exit(2);
+    };
+    EXPECT_EXIT(compute(), ::testing::ExitedWithCode(0), "EVP_Digest.* on SHA-256: .*unsupported");
 }
 
 TEST(OpensslError, NoReasonIsEmpty) {
