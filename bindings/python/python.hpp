@@ -8,12 +8,14 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include <pkcs11/bytes.hpp>
 
@@ -80,6 +82,22 @@ template <typename Work>
 auto without_python(Work work) {
     const py::gil_scoped_release released;
     return work();
+}
+
+/// Of what may be a module's last user: the module is finalized while other threads of Python run.
+template <typename T>
+struct DeleteWithoutPython {
+    void operator()(T* object) const noexcept {
+        PyThreadState* const python = PyEval_SaveThread();
+        delete object;
+        PyEval_RestoreThread(python);
+    }
+};
+template <typename T>
+using Released = std::unique_ptr<T, DeleteWithoutPython<T>>;
+template <typename T>
+Released<T> released(T value) {
+    return Released<T>(new T(std::move(value)));
 }
 
 /// One thread at a time for what is not for two.

@@ -40,9 +40,9 @@ Identity choose_identity(const std::optional<TokenChoice>& choice, const Modules
     if (choice && named) name = std::get<std::string>(*choice);
     std::optional<pkcs11::Uri> uri;
     if (name && pkcs11::Uri::looks_like(*name)) uri = pkcs11::Uri::parse(*name);
-    const pkcs11::Token token = named ? choose_token(name, modules) : std::get<pkcs11::Token>(*choice);
+    const auto token = released(named ? choose_token(name, modules) : std::get<pkcs11::Token>(*choice));
     return without_python(
-        [&] { return about(token, [&] { return sast::choose_identity(token, uri, certificate); }); });
+        [&] { return about(*token, [&] { return sast::choose_identity(*token, uri, certificate); }); });
 }
 
 // RFC 7512's pin-source of the name, when it is a URI that has one.
@@ -65,12 +65,12 @@ std::unique_ptr<OpenToken> open_token(const std::optional<TokenChoice>& choice, 
     policy.wait = std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(wait));
     policy.on_wait = [own = callbacks.get()](const pkcs11::Token& token) { own->tell_to_put_back(token); };
     policy.on_pause = check_signals;
-    Identity identity = choose_identity(choice, modules, certificate);
+    const auto identity = released(choose_identity(choice, modules, certificate));
     auto signer = without_python([&] {
-        return about(identity.token,
-                     [&] { return std::make_unique<TokenSigner>(identity, *callbacks, std::move(policy)); });
+        return about(identity->token,
+                     [&] { return std::make_unique<TokenSigner>(*identity, *callbacks, std::move(policy)); });
     });
-    return std::make_unique<OpenToken>(std::move(callbacks), std::move(signer), std::move(identity));
+    return std::make_unique<OpenToken>(std::move(callbacks), std::move(signer), std::move(*identity));
 }
 
 std::unique_ptr<OpenKeyFile> open_key_file(const std::string& path, py::object passphrase,

@@ -24,6 +24,7 @@ class OpenSigner {
     virtual ~OpenSigner() {  // nobody's turn any more
         PyThreadState* const python = PyEval_SaveThread();
         signer_.reset();
+        identity_.reset();
         PyEval_RestoreThread(python);
     }
     OpenSigner(const OpenSigner&) = delete;
@@ -41,7 +42,7 @@ class OpenSigner {
     virtual void unlock() = 0;
     void close() {
         turn_.take([&] { signer_.reset(); });
-        identity_.reset();
+        released(std::exchange(identity_, std::nullopt));
     }
 
     const sast::Signer::Facts& facts() const noexcept { return facts_; }

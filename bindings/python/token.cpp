@@ -29,9 +29,10 @@ std::vector<std::shared_ptr<Module>> open_native(const std::optional<std::string
                                                  const std::optional<pkcs11::Uri>& uri,
                                                  const std::optional<Module::Isolation>& isolation) {
     std::vector<Module::Failure> failures;
-    auto modules = without_python([&] { return sast::open_modules(path, uri, isolation, failures); });
+    const auto modules =
+        released(without_python([&] { return sast::open_modules(path, uri, isolation, failures); }));
     warn(failures);
-    return modules;
+    return std::move(*modules);
 }
 
 std::vector<std::shared_ptr<OpenModule>> open_modules(const std::optional<std::string>& path,
@@ -49,8 +50,8 @@ std::vector<std::shared_ptr<OpenModule>> open_modules(const std::optional<std::s
 }
 
 std::vector<Token> list_tokens(const Modules& modules) {
-    const auto native = to_native(modules, std::nullopt);
-    return without_python([&] { return sast::list_tokens(native); });
+    const auto native = released(to_native(modules, std::nullopt));
+    return without_python([&] { return sast::list_tokens(*native); });
 }
 
 template <typename Work>
@@ -72,7 +73,8 @@ void add_module(py::module_& module) {
         .def(
             "tokens",
             [](const OpenModule& self) {
-                return without_python([module = self.get()] { return module->tokens(); });
+                const auto own = released(std::shared_ptr(self.get()));
+                return without_python([&] { return (*own)->tokens(); });
             },
             "tokens(self)\n--\n\nEvery token plugged in and initialised. No login.")
         .def("close", &OpenModule::close, "close(self)\n--\n\nGives the module back. May be called again.")
@@ -111,8 +113,8 @@ py::cpp_function info_text() {
 }
 
 void add_identity(py::module_& module) {
-    py::class_<Identity>(module, "Identity",
-                         "A certificate on a plugged token, found without login: somebody who could sign.")
+    py::class_<Identity, Released<Identity>>(
+        module, "Identity", "A certificate on a plugged token, found without login: somebody who could sign.")
         .def_readonly("token", &Identity::token, "Where it is.")
         .def_readonly("certificate", &Identity::certificate, "Who it is.")
         .def_property_readonly(
@@ -144,15 +146,15 @@ std::vector<std::shared_ptr<Module>> to_native(const Modules& modules,
 Token choose_token(const std::optional<std::string>& name, const Modules& modules) {
     std::optional<sast::TokenName> wanted;
     if (name) wanted = sast::TokenName::parse(*name);
-    const auto native = to_native(modules, wanted ? wanted->uri() : std::nullopt);
-    return without_python([&] { return sast::choose_token(sast::list_tokens(native), wanted); });
+    const auto native = released(to_native(modules, wanted ? wanted->uri() : std::nullopt));
+    return without_python([&] { return sast::choose_token(sast::list_tokens(*native), wanted); });
 }
 
 void add_token(py::module_& module) {
     add_module(module);
     add_pin_status(module);
-    py::class_<Token> token(module, "Token",
-                            "A token where it was found. Tokens are equal in whichever slot.");
+    py::class_<Token, Released<Token>> token(
+        module, "Token", "A token where it was found. Tokens are equal in whichever slot.");
     add_identity(module);
     token.def_property_readonly("label", info_text<&pkcs11::TokenInfo::label>(), "CK_TOKEN_INFO's label.")
         .def_property_readonly("serial", info_text<&pkcs11::TokenInfo::serial>(),

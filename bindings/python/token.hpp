@@ -18,6 +18,9 @@ class OpenModule {
   public:
     explicit OpenModule(std::shared_ptr<pkcs11::Module> module)
         : module_(std::move(module)), path_(module_->path()) {}
+    ~OpenModule() { close(); }
+    OpenModule(const OpenModule&) = delete;
+    OpenModule& operator=(const OpenModule&) = delete;
 
     /// Throws ValueError once it is closed.
     const std::shared_ptr<pkcs11::Module>& get() const {
@@ -27,7 +30,7 @@ class OpenModule {
     const std::string& path() const noexcept { return path_; }
     void close() {
         // Taken away first: another thread may ask for it meanwhile.
-        without_python([module = std::exchange(module_, nullptr)]() mutable { module.reset(); });
+        released(std::exchange(module_, nullptr));
     }
 
   private:

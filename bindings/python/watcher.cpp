@@ -93,7 +93,8 @@ std::optional<Watcher::Event> wait(EventQueue& queue, std::optional<double> time
 }  // namespace
 
 void add_watcher(py::module_& module) {
-    py::class_<Watcher::Event>(module, "TokenEvent", "A token that arrived or left.")
+    py::class_<Watcher::Event, Released<Watcher::Event>>(module, "TokenEvent",
+                                                         "A token that arrived or left.")
         .def_property_readonly(
             "change",
             [](const Watcher::Event& self) {

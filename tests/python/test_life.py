@@ -124,6 +124,26 @@ def test_python_runs_while_a_token_works(signer, virtual_tokens):
     assert counted > 10
 
 
+@pytest.mark.parametrize("last", ["module", "token", "identity", "event", "signer"])
+def test_python_runs_while_a_module_is_finalized(etoken, virtual_tokens, last):
+    (module,) = ctlsign.open_modules(virtual_tokens.module)
+    with ctlsign.TokenWatcher([module]) as watcher:
+        event = next(watcher)
+    (token,) = module.tokens()
+    (identity,) = token.identities()
+    signer = ctlsign.TokenSigner(identity)
+    held = [{"module": module, "token": token, "identity": identity, "event": event, "signer": signer}[last]]
+    del module, watcher, event, token, identity, signer
+    virtual_tokens.fault("on C_Finalize delay 1s")
+    counted = 0
+    work = threading.Thread(target=held.clear, daemon=True)
+    work.start()
+    while work.is_alive():
+        counted += 1
+        time.sleep(0.01)
+    assert counted > 10
+
+
 @pytest.mark.parametrize("each", [False, True], ids=["one signer", "a signer each"])
 def test_three_threads_at_once(signer, etoken, modules, golden, each):
     manifest = ctlsign.Manifest.load(MANIFEST)
