@@ -14,8 +14,8 @@
 
 namespace ctlsign::sast {
 
-/// Whether the key that belongs to a certificate was seen on the token. Private keys are often hidden until
-/// login.
+/// Whether a certificate's key was seen on the token, private or public, by CKA_ID or modulus. Private keys
+/// are often hidden until login.
 enum class KeyEvidence { Seen, NotSeen };
 
 /// A certificate on a plugged token, found without login: somebody who could sign.
@@ -41,7 +41,7 @@ std::vector<std::shared_ptr<pkcs11::Module>> open_modules(
 /// it once.
 std::vector<pkcs11::Token> list_tokens(std::span<const std::shared_ptr<pkcs11::Module>> modules);
 
-/// The certificates on TOKEN that RSA or EC keys go with, without login. Throws CK_RV.
+/// Every X.509 certificate that TOKEN shows without login, an issuer's without a key included. Throws CK_RV.
 std::vector<Identity> list_identities(const pkcs11::Token& token);
 
 /// What names a token: a PKCS#11 URI, or its label or serial number as it stands.

@@ -16,7 +16,7 @@ namespace ctlsign::sast {
 /// and label, and its key by CKA_ID and public key; the signature is then tried once more.
 class TokenSigner final : public Signer {
   public:
-    /// PINS is borrowed and must outlive the signer. Throws Errc::UnsupportedKey, Errc::NoMechanism.
+    /// PINS is borrowed and must outlive the signer. Throws Errc::UnsupportedKey, CK_RV.
     TokenSigner(Identity identity, PinSource& pins, TokenPolicy policy = {});
 
     /// Borrowed; known without login.
@@ -28,13 +28,14 @@ class TokenSigner final : public Signer {
 
     /// Logs in and finds the private key. Called by the first sign(), and again after the token was pulled.
     void unlock();
-    /// See Signer::sign; logs in when it has to. Throws CK_RV, and what TokenLogin throws.
+    /// See Signer::sign; logs in when it has to. Throws pkcs11::Errc::NoMechanism, CK_RV, and what TokenLogin
+    /// throws.
     Bytes sign(Digest digest, ByteView message) override;
 
     /// Whether the token takes input of this FORM, from what it tells without login.
     bool takes(pkcs11::InputForm form) const noexcept;
     /// For a library that encodes by itself, such as OpenSSL: INPUT is a DigestInfo or a padded block. The
-    /// signature is not verified. Throws Errc::NoMechanism unless the token takes FORM.
+    /// signature is not verified. Throws pkcs11::Errc::NoMechanism unless the token takes FORM.
     Bytes sign_encoded(pkcs11::InputForm form, ByteView input);
 
   private:

@@ -225,10 +225,10 @@ typedef struct ctlsign_identity_info {
     unsigned key_bits; /* of an RSA modulus or an EC field */
     int is_rsa;
     int is_sast;  /* named as security tokens are: "SAST-..." */
-    int key_seen; /* the private key was; many tokens hide it until login */
+    int key_seen; /* a key with this key_id was; a public one suffices, private ones are often hidden */
 } ctlsign_identity_info;
 
-/* The certificates of a token that keys go with. */
+/* Every X.509 certificate that a token shows without login, an issuer's without a key included. */
 CTLSIGN_API ctlsign_status ctlsign_identities_list(ctlsign_tokens* tokens, size_t index,
                                                    ctlsign_identities** identities, ctlsign_error* error);
 CTLSIGN_API ctlsign_status ctlsign_identities_count(ctlsign_identities* identities, size_t* count,

@@ -124,7 +124,8 @@ void add_identity(py::module_& module) {
             "label", [](const Identity& self) { return to_str(self.label); }, "CKA_LABEL.")
         .def_property_readonly(
             "key_seen", [](const Identity& self) { return self.evidence == sast::KeyEvidence::Seen; },
-            "Whether the key was seen. Private keys are often hidden until login.")
+            "Whether a key with this key_id was seen, private or public. Private keys are often hidden until "
+            "login.")
         .def_property_readonly("is_sast", &Identity::is_sast,
                                "A security token of a trust list: its common name begins with \"SAST-\".")
         .def("__repr__", [](const Identity& self) {
@@ -184,7 +185,8 @@ void add_token(py::module_& module) {
         .def(
             "identities",
             [](const Token& self) { return ask(self, [&] { return sast::list_identities(self); }); },
-            "identities(self)\n--\n\nThe certificates on it that RSA or EC keys go with. No login.")
+            "identities(self)\n--\n\nEvery X.509 certificate on it, an issuer's without a key included. No "
+            "login.")
         .def(
             "pin_status",
             [](const Token& self) {
