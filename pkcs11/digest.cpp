@@ -7,6 +7,7 @@
 
 #include <pkcs11/digest.hpp>
 #include <pkcs11/free_with.hpp>
+#include <pkcs11/openssl_digest.hpp>
 #include <pkcs11/openssl_error.hpp>
 
 namespace ctlsign {
@@ -35,16 +36,18 @@ std::size_t digest_size(Digest digest) noexcept {
 }
 
 // Fetched once, for good: EVP_sha1() and its like are looked up again for every digest.
-static const EVP_MD* fetched(Digest digest) {
+const EVP_MD* openssl_digest(Digest digest) {
     static const std::array<const EVP_MD*, 3> all{EVP_MD_fetch(nullptr, "SHA1", nullptr),
                                                   EVP_MD_fetch(nullptr, "SHA256", nullptr),
                                                   EVP_MD_fetch(nullptr, "SHA512", nullptr)};
-    return all.at(static_cast<std::size_t>(digest) - 1);
+    const EVP_MD* md = all.at(static_cast<std::size_t>(digest) - 1);
+    if (md == nullptr) fail_openssl("EVP_MD_fetch", to_text(digest));
+    return md;
 }
 
 // Behind HEAD comes the digest of the parts.
 static Bytes append_digest(ByteView head, Digest digest, std::span<const ByteView> parts) {
-    const EVP_MD* md = fetched(digest);
+    const EVP_MD* md = openssl_digest(digest);
     const std::unique_ptr<EVP_MD_CTX, FreeWith<EVP_MD_CTX_free>> context(EVP_MD_CTX_new());
     if (!context) throw std::bad_alloc();
     Bytes value(head.size() + digest_size(digest));

@@ -9,6 +9,7 @@
 
 #include <bindings/openssl/issue.hpp>
 #include <pkcs11/free_with.hpp>
+#include <pkcs11/openssl_digest.hpp>
 #include <pkcs11/openssl_error.hpp>
 #include <sast/error.hpp>
 #include <sast/subject.hpp>
@@ -29,10 +30,6 @@ void require(bool done, std::string_view failed, sast::Errc code, std::string_vi
     const std::string reason = take_openssl_reason();
     const char* between = advice.empty() || reason.empty() ? "" : ": ";
     throw Error(code, failed, "", std::string(advice) + between + reason);
-}
-
-const EVP_MD* to_native(Digest digest) {
-    return digest == Digest::Sha1 ? EVP_sha1() : digest == Digest::Sha256 ? EVP_sha256() : EVP_sha512();
 }
 
 NamePtr to_native(const std::string& subject) {
@@ -59,8 +56,8 @@ auto within_calls(const TokenKey& key, Work work) {
 }
 
 sast::Certificate finish(X509* certificate, EVP_PKEY* key, Digest digest) {
-    require(X509_sign(certificate, key, to_native(digest)) > 0, "signing a certificate", sast::Errc::NoKey,
-            "the issuer's key did not sign");
+    require(X509_sign(certificate, key, openssl_digest(digest)) > 0, "signing a certificate",
+            sast::Errc::NoKey, "the issuer's key did not sign");
     unsigned char* der = nullptr;
     const int size = i2d_X509(certificate, &der);
     require(size > 0, "writing a certificate", sast::Errc::MalformedCertificate, "");
@@ -108,7 +105,7 @@ Bytes make_certificate_request(const TokenKey& key, const std::string& subject, 
         require(request && X509_REQ_set_version(request.get(), X509_REQ_VERSION_1) == 1 &&
                     X509_REQ_set_subject_name(request.get(), name.get()) == 1 &&
                     X509_REQ_set_pubkey(request.get(), key.get()) == 1 &&
-                    X509_REQ_sign(request.get(), key.get(), to_native(digest)) > 0,
+                    X509_REQ_sign(request.get(), key.get(), openssl_digest(digest)) > 0,
                 "making a certificate request", sast::Errc::NoKey, "the token's key did not sign");
     });
     unsigned char* der = nullptr;
