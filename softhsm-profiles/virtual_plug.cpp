@@ -78,10 +78,11 @@ unsigned plug_virtual_token(const fs::path& folder, const std::string& token,
 unsigned unplug_virtual_token(const fs::path& folder, const std::string& token) {
     require_token(folder, token);
     const auto reader = find_reader(folder, token);
-    if (!reader || unlink(link_of_reader(folder, *reader).c_str()) != 0) {
-        throw Error(Errc::TokenUnplugged, "unplugging virtual token", token, "see: ctlsign virtual list");
-    }
-    return *reader;
+    const fs::path link = reader ? link_of_reader(folder, *reader) : fs::path();
+    if (reader && unlink(link.c_str()) == 0) return *reader;
+    if (reader && errno != ENOENT)
+        throw Error(std::error_code(errno, std::generic_category()), "unplugging", link.string(), "");
+    throw Error(Errc::TokenUnplugged, "unplugging virtual token", token, "see: ctlsign virtual list");
 }
 
 }  // namespace ctlsign::softhsm

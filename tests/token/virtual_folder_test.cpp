@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -89,6 +90,26 @@ TEST(VirtualFolder, PluggingAndUnplugging) {
     }
     unplug_virtual_token(home, "A");
     EXPECT_EQ(why([&] { plug_virtual_token(home, "A", 10000); }), Errc::BadName);
+}
+
+TEST(VirtualFolder, WhatKeepsATokenInItsReaderIsTold) {
+    const TemporaryFolder temp;
+    const fs::path& home = temp.path();
+    create_virtual_token(home, "A", load_profile("plain-softhsm"), {});
+    for (const char* open : {"", "tokens", "tokens/A", "readers"})
+        fs::permissions(home / open, fs::perms(0755));
+    fs::permissions(home / "readers/0", fs::perms(0555));
+    const uid_t user = geteuid();
+    ASSERT_EQ(seteuid(user == 0 ? 65534 : user), 0);  // root may change every folder
+    std::error_code code;
+    try {
+        unplug_virtual_token(home, "A");
+    } catch (const Error& e) {
+        code = e.code();
+    }
+    ASSERT_EQ(seteuid(user), 0);
+    EXPECT_EQ(code, std::errc::permission_denied);
+    fs::permissions(home / "readers/0", fs::perms(0755));
 }
 
 TEST(VirtualFolder, NobodyElseCanReadIt) {
