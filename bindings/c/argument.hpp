@@ -57,7 +57,8 @@ const T& element(std::span<const T> all, std::size_t index) {
 template <typename T>
 T read_struct(const T* given, const char* name) {
     T known{};
-    const std::size_t size = text(reinterpret_cast<const char*>(given), name) ? given->size : 0;
+    if (given == nullptr) refuse_argument(std::string(name) + " is NULL");
+    const std::size_t size = given->size;
     if (size < sizeof size) refuse_argument(std::string(name) + "->size is not set");
     std::memcpy(&known, given, std::min(size, sizeof known));
     return known;

@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include <pkcs11/object.hpp>
 #include <softhsm-profiles/module/answers.hpp>
 
 namespace ctlsign::virtual_token {
@@ -12,18 +13,16 @@ namespace {
 
 // The object in which eTokens tell how many PIN tries are left.
 constexpr CK_OBJECT_HANDLE kCounterObject = 0x80005002;
-constexpr CK_ULONG kCounterFeature = 0x80005002;
-constexpr CK_ATTRIBUTE_TYPE kTriesLeft = 0x80001110, kTriesMaximum = 0x80001112;
 
 std::optional<CK_ULONG> read_counter(const PinCounter& counter, CK_ATTRIBUTE_TYPE type) {
     switch (type) {
         case CKA_CLASS:
             return CKO_HW_FEATURE;
         case CKA_HW_FEATURE_TYPE:
-            return kCounterFeature;
-        case kTriesLeft:
+            return static_cast<CK_ULONG>(pkcs11::HardwareFeatureType::PinCounter);
+        case pkcs11::attribute::PinTriesLeft::kType:
             return counter.left();
-        case kTriesMaximum:
+        case pkcs11::attribute::PinTriesMaximum::kType:
             return counter.maximum();
         default:
             return std::nullopt;

@@ -13,8 +13,6 @@ namespace ctlsign::virtual_token {
 
 namespace fs = std::filesystem;
 
-namespace {}  // namespace
-
 Token::Token(const fs::path& folder, const std::string& name,
              std::chrono::system_clock::time_point plugged_since, SoftHsmPool& pool)
     : folder_(folder / "tokens" / name),
