@@ -234,7 +234,7 @@ std::vector<std::string> Quirks::effects() const {
 std::vector<std::string> ModuleQuirks::effects() const {
     std::vector<std::string> effects;
     if (never_finalize) effects.emplace_back("never finalized");
-    if (spurious_first_event) effects.emplace_back("first slot event not believed");
+    if (spurious_first_event) effects.emplace_back("tells of a first slot event that did not happen");
     if (no_slot_events) effects.emplace_back("not asked for slot events");
     return effects;
 }

@@ -14,8 +14,8 @@ namespace ctlsign::pkcs11 {
 struct Quirks {
     std::chrono::milliseconds settle{};            ///< no object may be seen so long after a plug
     std::chrono::milliseconds busy_after_close{};  ///< no session may open so long after the last one closed
-    bool no_sign_final = false;
-    bool no_combined_sha1 = false;  ///< CKM_SHA1_RSA_PKCS is offered and does not work
+    bool no_sign_final = false;                    ///< for information: C_SignFinal is never called
+    bool no_combined_sha1 = false;                 ///< CKM_SHA1_RSA_PKCS is offered and does not work
     bool one_operation_at_a_time = false;
     std::vector<std::string> reasons;  ///< of each row that applies
 
@@ -26,7 +26,7 @@ struct Quirks {
 /// The same of a module.
 struct ModuleQuirks {
     bool never_finalize = false;        ///< it crashes or hangs in C_Finalize
-    bool spurious_first_event = false;  ///< its first slot event did not happen
+    bool spurious_first_event = false;  ///< for information: a watcher's first look believes none
     bool no_slot_events = false;        ///< C_WaitForSlotEvent is not to be called
     std::vector<std::string> reasons;
 

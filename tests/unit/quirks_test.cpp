@@ -78,7 +78,8 @@ TEST_F(ShippedQuirks, KnowOpenSc) {
     info.manufacturer = "OpenSC Project";
     info.library_minor = 23;
     EXPECT_TRUE(find_quirks(table, info).spurious_first_event);
-    EXPECT_THAT(find_quirks(table, info).effects(), ElementsAre("first slot event not believed"));
+    EXPECT_THAT(find_quirks(table, info).effects(),
+                ElementsAre("tells of a first slot event that did not happen"));
     info.library_minor = 24;
     EXPECT_FALSE(find_quirks(table, info).spurious_first_event);
     EXPECT_FALSE(may_forbid_finalize(table));
