@@ -215,7 +215,7 @@ TEST_F(WatcherTest, AnIsolatedModuleIsWatchedAsAnyOther) {
 
 TEST_F(WatcherTest, AnIsolatedModuleThatDiesHasNoTokens) {
     VirtualToken a("plain-softhsm", "A");
-    const Watcher watcher({Module::open_isolated(VirtualToken::module(), {2s})}, log_.callback());
+    const Watcher watcher({Module::open_isolated(VirtualToken::module(), {20s})}, log_.callback());
     EXPECT_THAT(log_.take(1), ElementsAre("+A"));
     a.fault("on C_GetSlotList crash");
     EXPECT_THAT(log_.take(1), ElementsAre("-A"));
