@@ -181,10 +181,12 @@ TEST_F(Removal, PulledWhileThePinIsAskedFor) {
 TEST_F(Removal, PulledInTheMiddleOfASignature) {
     auto signer = make_signer();
     sign(signer);
-    token_->fault("on C_Sign delay 300ms");
+    token_->fault("on C_Sign delay 60s");  // which the pull ends
     token_->fault("at 100ms unplug A");
     when_told_ = [this] { token_->plug(); };
     sign(signer);
+    EXPECT_EQ(told_, 1);
+    EXPECT_EQ(pins_->asked, 1);
 }
 
 TEST_F(Removal, PutIntoAnotherReader) {
