@@ -1,8 +1,10 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
+#include <pkcs11/session.hpp>
 #include <pkcs11/token.hpp>
 #include <sast/token_login.hpp>
 #include <softhsm-profiles/profile.hpp>
@@ -17,5 +19,11 @@ struct Learned {
     std::vector<std::string> unknown;  ///< keys of the profile that were left at their defaults
 };
 Learned learn_profile(const pkcs11::Token& token, sast::TokenLogin* login);
+
+/// Closes SESSION and opens it again, a few times; the fastest opening, for the machine may be busy, too.
+/// With other sessions of the process the token stays open. Throws what sessions throw.
+std::chrono::milliseconds measure_opening(pkcs11::Session& session);
+/// An idle token opens faster.
+inline constexpr std::chrono::milliseconds kSlowOpening{20};
 
 }  // namespace ctlsign::softhsm
