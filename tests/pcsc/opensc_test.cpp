@@ -14,6 +14,7 @@
 #include <sast/identity.hpp>
 #include <sast/public_key.hpp>
 #include <sast/token_signer.hpp>
+#include <tests/pcsc/reader_wait.hpp>
 #include <tests/pcsc/virtual_card.hpp>
 #include <tests/support/counting_pins.hpp>
 #include <tests/support/golden.hpp>
@@ -76,6 +77,14 @@ class OpenSc : public ::testing::Test {
     }
     static void wait_until_empty(const pkcs11::Module& module) {
         wait_until([&] { return module.slots(pkcs11::Module::Slots::WithToken).empty(); });
+    }
+    /// Pulls CARD and gives pcscd alone the time to notice: C_GetSlotInfo would have OpenSC drop its
+    /// sessions.
+    static void pull_noticed(VirtualCard& card) {
+        pkcs11::ReaderEvents readers;
+        EXPECT_TRUE(wait_for(readers, Card::In));
+        card.pull();
+        EXPECT_TRUE(wait_for(readers, Card::Out));
     }
 
     /// A key with the session it belongs to, logged in.
@@ -244,9 +253,7 @@ TEST_F(OpenSc, APullThatWasNoticedIsATokenGone) {
     const auto module = open_module();
     Open open(wait_for_token(*module));
     open.sign();
-    card.pull();
-    // C_GetSlotInfo would have OpenSC drop the session: pcscd alone is given the time to notice.
-    std::this_thread::sleep_for(2s);
+    pull_noticed(card);
     EXPECT_EQ(code_of([&] { open.sign(); }), Recovery::token_gone);
     expect_usable_elsewhere(open.session.token());
     EXPECT_EQ(code_of([&] { open.session.token().read_info(); }), Recovery::token_gone);
@@ -337,8 +344,7 @@ TEST_F(OpenSc, AnotherCardIsAnotherToken) {
     const Token token = wait_for_token(*module);
     Open open(token);
     open.sign();
-    first.pull();
-    std::this_thread::sleep_for(2s);  // as long as a hand needs, and pcscd to notice
+    pull_noticed(first);
     second.insert();
     EXPECT_NE(code_of([&] { open.sign(); }), std::error_code{});
     EXPECT_EQ(second.signatures(), 0U);

@@ -3,11 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
-#include <functional>
 #include <thread>
 
-#include <pkcs11/reader_events.hpp>
 #include <pkcs11/watcher.hpp>
+#include <tests/pcsc/reader_wait.hpp>
 #include <tests/pcsc/virtual_card.hpp>
 #include <tests/support/watchdog.hpp>
 #include <tests/support/watcher_log.hpp>
@@ -70,38 +69,33 @@ TEST_F(CardWatcher, TwoCards) {
     EXPECT_THAT(log_.take(1), ElementsAre("-08090a0b0c0d0e02"));
 }
 
-bool wait_for(ReaderEvents& readers, const std::function<bool()>& condition) {
-    for (const auto end = std::chrono::steady_clock::now() + 30s; std::chrono::steady_clock::now() < end;) {
-        if (condition()) return true;
-        if (readers.connected()) {
-            readers.wait(100ms);
-        } else if (!readers.connect()) {
-            std::this_thread::sleep_for(10ms);
-        }
-    }
-    return false;
-}
-
 TEST(ReaderEventsTest, CountWhatNobodySaw) {
     VirtualCard card(make_piv_card(1, kStem));
     ReaderEvents readers;
     ASSERT_TRUE(readers.connect());
-    const std::string name = "Virtual PCD 00 00";
-    ASSERT_NE(readers.find(name), nullptr);
+    ASSERT_NE(readers.find(kReader), nullptr);
     EXPECT_EQ(readers.find("Virtual PCD 00"), nullptr);
-    EXPECT_FALSE(readers.find(name)->card_present);
+    EXPECT_FALSE(readers.find(kReader)->card_present);
+    const unsigned before = readers.find(kReader)->events;
+    // Of two changes between two looks pcscd sees none: another client waits for each.
+    ReaderEvents others;
+    const auto others_see = [&](unsigned events) {
+        return wait_for(others, [&] {
+            const auto* reader = others.find(kReader);
+            return reader != nullptr && reader->events == events;
+        });
+    };
     card.insert();
-    ASSERT_TRUE(wait_for(readers, [&] { return readers.find(name)->card_present; }));
-    const unsigned before = readers.find(name)->events;
-    for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(others_see(before + 1));
+    for (const unsigned so_far : {1U, 3U}) {
         card.pull();
-        std::this_thread::sleep_for(1s);
+        ASSERT_TRUE(others_see(before + so_far + 1));
         card.insert();
-        std::this_thread::sleep_for(1s);
+        ASSERT_TRUE(others_see(before + so_far + 2));
     }
     EXPECT_TRUE(readers.wait(0ms));
-    EXPECT_TRUE(readers.find(name)->card_present);
-    EXPECT_EQ(readers.find(name)->events, before + 4);
+    EXPECT_TRUE(readers.find(kReader)->card_present);
+    EXPECT_EQ(readers.find(kReader)->events, before + 5);
     EXPECT_FALSE(readers.find("Virtual PCD 00 01")->card_present);
 }
 
@@ -114,11 +108,11 @@ TEST(ReaderEventsTest, OutliveAPcscd) {
     ASSERT_GT(daemon, 1);
     kill(daemon, SIGKILL);
     ASSERT_TRUE(wait_for(readers, [&] { return !readers.connected(); }));
-    EXPECT_EQ(readers.find("Virtual PCD 00 00"), nullptr);
+    EXPECT_EQ(readers.find(kReader), nullptr);
     // with_pcscd starts another.
-    ASSERT_TRUE(wait_for(readers, [&] { return readers.find("Virtual PCD 00 00") != nullptr; }));
+    ASSERT_TRUE(wait_for(readers, Card::Out));
     card.insert();
-    EXPECT_TRUE(wait_for(readers, [&] { return readers.find("Virtual PCD 00 00")->card_present; }));
+    EXPECT_TRUE(wait_for(readers, Card::In));
 }
 
 }  // namespace
