@@ -1,6 +1,5 @@
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <optional>
 #include <string>
@@ -10,6 +9,7 @@
 #include <tests/contract/token_kind.hpp>
 #include <tests/support/child_process.hpp>
 #include <tests/support/temporary_folder.hpp>
+#include <tests/support/text_file.hpp>
 
 namespace ctlsign::testing::contract {
 
@@ -18,9 +18,7 @@ namespace {
 class Tpm final : public TokenKind {
   public:
     sast::Certificate certificate() const override {
-        std::ifstream in(certificate_file_);
-        const std::string pem(std::istreambuf_iterator<char>(in), {});
-        return sast::Certificate::decode_pem(pem).at(0);
+        return sast::Certificate::decode_pem(load_text(certificate_file_)).at(0);
     }
     void provision() override {
         for (const auto& folder : {state_, store_}) std::filesystem::create_directory(folder);

@@ -9,7 +9,6 @@
 #include <filesystem>
 #include <fstream>
 #include <future>
-#include <iterator>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -17,6 +16,7 @@
 
 #include <softhsm-profiles/gtest/virtual_token.hpp>
 #include <tests/support/cryptoki.hpp>
+#include <tests/support/text_file.hpp>
 #include <tests/support/virtual_signing.hpp>
 
 // The fault script and the call log.
@@ -26,11 +26,6 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-std::string content(const fs::path& file) {
-    std::ifstream in(file);
-    return {std::istreambuf_iterator<char>(in), {}};
-}
 
 class VirtualFault : public ::testing::Test {
   protected:
@@ -50,7 +45,7 @@ class VirtualFault : public ::testing::Test {
         CK_TOKEN_INFO info{};
         return (*cryptoki)->C_GetTokenInfo(0, &info);
     }
-    std::string script() const { return content(home / "faults"); }
+    std::string script() const { return load_text(home / "faults"); }
 
     VirtualToken token{"plain-softhsm", "A"};
     fs::path home = token.folder().parent_path().parent_path();
@@ -227,7 +222,7 @@ TEST(VirtualLog, OneLineACallWithoutSecrets) {
             cryptoki.sign_init(session, CKM_SHA1_RSA_PKCS, cryptoki.find(session, CKO_PRIVATE_KEY).at(0)),
             CKR_ARGUMENTS_BAD);
     }
-    const std::string log = content(home / "log");
+    const std::string log = load_text(home / "log");
     EXPECT_THAT(log, HasSubstr(" C_Initialize() CKR_OK "));
     EXPECT_THAT(log, HasSubstr(" C_OpenSession(0) CKR_OK "));
     EXPECT_THAT(log, HasSubstr(" C_Login(1) CKR_PIN_INCORRECT "));

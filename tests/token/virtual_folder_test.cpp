@@ -4,9 +4,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <fstream>
 #include <functional>
-#include <iterator>
 
 #include <softhsm-profiles/error.hpp>
 #include <softhsm-profiles/softhsm_module.hpp>
@@ -14,18 +12,15 @@
 #include <softhsm-profiles/virtual_plug.hpp>
 #include <tests/support/cryptoki.hpp>
 #include <tests/support/temporary_folder.hpp>
+#include <tests/support/text_file.hpp>
 
 namespace ctlsign::softhsm {
 namespace {
 
 namespace fs = std::filesystem;
 using testing::Cryptoki;
+using testing::load_text;
 using testing::TemporaryFolder;
-
-std::string content(const fs::path& file) {
-    std::ifstream in(file);
-    return {std::istreambuf_iterator<char>(in), {}};
-}
 
 TEST(VirtualFolder, TwoTokensSideBySide) {
     const TemporaryFolder temp;
@@ -46,9 +41,9 @@ TEST(VirtualFolder, TwoTokensSideBySide) {
     EXPECT_EQ(listed[0].serial, a.serial);
     EXPECT_EQ(listed[0].profile, "etoken-pro-64k");
     EXPECT_EQ(listed[0].reader, 1U);
-    EXPECT_EQ(content(listed[0].folder / "profile.toml"), profile.text);
-    EXPECT_EQ(content(listed[0].pin_file), profile.pin.user);
-    const auto certificate = sast::Certificate::decode_pem(content(listed[0].certificate_file)).at(0);
+    EXPECT_EQ(load_text(listed[0].folder / "profile.toml"), profile.text);
+    EXPECT_EQ(load_text(listed[0].pin_file), profile.pin.user);
+    const auto certificate = sast::Certificate::decode_pem(load_text(listed[0].certificate_file)).at(0);
     EXPECT_EQ(certificate.common_name(), "SAST-A");
 
     const auto environment = virtual_environment(home);

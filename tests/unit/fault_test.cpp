@@ -1,13 +1,13 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
-#include <iterator>
 
 #include <pkcs11/error.hpp>
 #include <softhsm-profiles/error.hpp>
 #include <softhsm-profiles/fault.hpp>
 #include <softhsm-profiles/limits.hpp>
 #include <tests/support/temporary_folder.hpp>
+#include <tests/support/text_file.hpp>
 
 namespace ctlsign::softhsm {
 namespace {
@@ -94,8 +94,7 @@ TEST(Fault, LinesAreAddedAtTheEnd) {
     std::ofstream(folder / "faults") << "# by hand, without an end of line\non C_Login crash";
     add_fault(folder.path(), decode_fault("on C_Sign corrupt"));
     add_fault(folder.path(), decode_fault("on C_Sign hang"));
-    std::ifstream in(folder / "faults");
-    EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}),
+    EXPECT_EQ(testing::load_text(folder / "faults"),
               "# by hand, without an end of line\non C_Login crash\non C_Sign corrupt\non C_Sign hang\n");
 }
 

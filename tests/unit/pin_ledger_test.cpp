@@ -2,13 +2,11 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include <fstream>
-#include <sstream>
-
 #include <pkcs11/private_files.hpp>
 #include <sast/error.hpp>
 #include <sast/pin_ledger.hpp>
 #include <tests/support/temporary_folder.hpp>
+#include <tests/support/text_file.hpp>
 
 namespace ctlsign::sast {
 namespace {
@@ -16,6 +14,7 @@ namespace {
 using pkcs11::PinState;
 using pkcs11::PinStatus;
 using pkcs11::PinTries;
+using testing::load_text;
 
 pkcs11::Pin pin(std::string text) {
     return pkcs11::Pin::take(text);
@@ -37,11 +36,6 @@ class Ledger : public ::testing::Test {
             file = entry.path();
         }
         return file;
-    }
-    static std::string content(const std::filesystem::path& file) {
-        std::stringstream text;
-        text << std::ifstream(file).rdbuf();
-        return text.str();
     }
 
     testing::TemporaryFolder folder_;
@@ -70,17 +64,17 @@ TEST_F(Ledger, TheFileIsTheUsersAndHoldsNoPinAndNoSerial) {
     EXPECT_EQ(status.st_mode & 0777U, 0600U);
     ASSERT_EQ(stat((folder_ / "ledger").c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 0777U, 0700U);
-    const std::string text = content(only_file()) + only_file().string();
+    const std::string text = load_text(only_file()) + only_file().string();
     EXPECT_THAT(text, ::testing::Not(::testing::HasSubstr("hidden-word")));
     EXPECT_THAT(text, ::testing::Not(::testing::HasSubstr("serial-4711")));
 }
 
 TEST_F(Ledger, TwoTokensHaveTwoSalts) {
     ledger_.add(a_, pin("same"), {PinState::CountLow, std::nullopt});
-    const std::string first = content(only_file());
+    const std::string first = load_text(only_file());
     ledger_.forget(a_);
     ledger_.add(a_, pin("same"), {PinState::CountLow, std::nullopt});
-    EXPECT_NE(content(only_file()), first);
+    EXPECT_NE(load_text(only_file()), first);
 }
 
 TEST_F(Ledger, EverythingGoesWhenTheTriesRise) {

@@ -9,6 +9,7 @@
 #include <pkcs11/error.hpp>
 #include <pkcs11/private_files.hpp>
 #include <tests/support/temporary_folder.hpp>
+#include <tests/support/text_file.hpp>
 
 namespace ctlsign {
 namespace {
@@ -52,8 +53,7 @@ TEST_F(PrivateFiles, AFileInTheWayIsSaid) {
 TEST_F(PrivateFiles, AFileIsReplacedAndTheUsersAlone) {
     for (const char* content : {"first, and longer", "second"}) {
         write_private_file(folder_ / "file", content);
-        std::ifstream in(folder_ / "file");
-        EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), content);
+        EXPECT_EQ(testing::load_text(folder_ / "file"), content);
         EXPECT_EQ(mode_of(folder_ / "file"), 0600U);
     }
     EXPECT_EQ(std::distance(fs::directory_iterator(folder_.path()), {}), 1);

@@ -15,11 +15,13 @@
 #include <tests/support/data.hpp>
 #include <tests/support/golden.hpp>
 #include <tests/support/temporary_folder.hpp>
+#include <tests/support/text_file.hpp>
 
 namespace ctlsign::sast {
 namespace {
 
 using testing::data_path;
+using testing::load_text;
 using testing::read_golden;
 using testing::TemporaryFolder;
 
@@ -63,11 +65,7 @@ class PublisherFile : public ::testing::Test {
         std::ofstream(file, std::ios::binary) << content;
         return file;
     }
-    static std::string content(const std::string& file) {
-        std::ifstream in(file, std::ios::binary);
-        return {std::istreambuf_iterator<char>(in), {}};
-    }
-    static Certificate certificate() { return Certificate::decode_pem(content(kCertificate)).at(0); }
+    static Certificate certificate() { return Certificate::decode_pem(load_text(kCertificate)).at(0); }
 
     static void expect_golden(PublisherSigner& signer) {
         for (const auto& [file, digest] :
@@ -209,7 +207,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST_F(PublisherFile, KeyAndCertificatesInOnePem) {
     OnePassphrase passphrases("s3cret");
-    const std::string key = content(kKey), own = content(kCertificate), other = content(kOther);
+    const std::string key = load_text(kKey), own = load_text(kCertificate), other = load_text(kOther);
     for (const std::string& text :
          {key + own, own + key, other + own + key, "a line of text\n" + key + other + own}) {
         const auto signer = PublisherSigner::open(write("publisher.pem", text), std::nullopt, passphrases);
@@ -217,7 +215,7 @@ TEST_F(PublisherFile, KeyAndCertificatesInOnePem) {
         expect_golden(*signer);
     }
     const std::string encrypted =
-        content(make("e.key", "pkcs8 -topk8 -in " + kKey + " -out FILE -passout pass:s3cret"));
+        load_text(make("e.key", "pkcs8 -topk8 -in " + kKey + " -out FILE -passout pass:s3cret"));
     const auto signer =
         PublisherSigner::open(write("publisher.pem", own + encrypted), std::nullopt, passphrases);
     EXPECT_EQ(signer->facts().certificate, certificate());
@@ -238,11 +236,11 @@ TEST_F(PublisherFile, AWayToEncryptThatNobodyKnowsIsNoWrongPassphrase) {
 
 TEST_F(PublisherFile, CertificateBesideTheKey) {
     OnePassphrase none("");
-    const std::string key = write("publisher.key", content(kKey));
+    const std::string key = write("publisher.key", load_text(kKey));
     EXPECT_EQ(refusal([&] { PublisherSigner::open(key, std::nullopt, none); }, "beside it"),
               Errc::NoCertificate);
     for (const char* extension : {".pem", ".crt", ".cer", ".der"}) {
-        const std::string beside = write(std::string("publisher") + extension, content(kCertificate));
+        const std::string beside = write(std::string("publisher") + extension, load_text(kCertificate));
         EXPECT_EQ(PublisherSigner::open(key, std::nullopt, none)->facts().certificate, certificate())
             << extension;
         make(std::string("publisher") + extension, "x509 -outform DER -in " + kCertificate + " -out FILE");
@@ -250,20 +248,20 @@ TEST_F(PublisherFile, CertificateBesideTheKey) {
             << extension;
         std::filesystem::remove(beside);
     }
-    write("publisher.pem", content(kOther));
+    write("publisher.pem", load_text(kOther));
     EXPECT_EQ(refusal([&] { PublisherSigner::open(key, std::nullopt, none); }, "CAPF-e41e7d87"),
               Errc::KeyMismatch);
-    write("publisher.crt", content(kCertificate));
+    write("publisher.crt", load_text(kCertificate));
     EXPECT_EQ(PublisherSigner::open(key, std::nullopt, none)->facts().certificate, certificate());
     EXPECT_EQ(none.asked, 0);
 }
 
 TEST_F(PublisherFile, AGivenCertificateComesBeforeAllOthers) {
     OnePassphrase none("");
-    const std::string both = write("publisher.pem", content(kKey) + content(kOther));
+    const std::string both = write("publisher.pem", load_text(kKey) + load_text(kOther));
     EXPECT_EQ(refusal([&] { PublisherSigner::open(both, std::nullopt, none); }), Errc::KeyMismatch);
     EXPECT_EQ(PublisherSigner::open(both, certificate(), none)->facts().certificate, certificate());
-    const Certificate other = Certificate::decode_pem(content(kOther)).at(0);
+    const Certificate other = Certificate::decode_pem(load_text(kOther)).at(0);
     EXPECT_EQ(refusal([&] { PublisherSigner::open(both, other, none); }), Errc::KeyMismatch);
 }
 
@@ -271,7 +269,7 @@ TEST_F(PublisherFile, AMismatchOfAnEncryptedKeyIsFoundWhenItIsUnlocked) {
     OnePassphrase passphrases("s3cret");
     const std::string key =
         make("publisher.key", "pkcs8 -topk8 -in " + kKey + " -out FILE -passout pass:s3cret");
-    write("publisher.pem", content(kOther));
+    write("publisher.pem", load_text(kOther));
     const auto signer = PublisherSigner::open(key, std::nullopt, passphrases);
     EXPECT_EQ(refusal([&] { signer->sign(Digest::Sha1, {}); }, "CAPF-e41e7d87"), Errc::KeyMismatch);
     EXPECT_EQ(refusal([&] { signer->sign(Digest::Sha1, {}); }), Errc::KeyMismatch);
@@ -286,7 +284,7 @@ TEST_F(PublisherFile, SizesAndKindsOfKeys) {
         std::string arguments = make_rsa;
         arguments.replace(arguments.find("BITS"), 4, std::to_string(bits));
         const std::string file = make("k" + std::to_string(bits), arguments);
-        const std::string pem = write("k.pem", content(file) + content(file + ".crt"));
+        const std::string pem = write("k.pem", load_text(file) + load_text(file + ".crt"));
         if (bits == 3072) {
             EXPECT_EQ(refusal([&] { PublisherSigner::open(pem, std::nullopt, none); }, "3072"),
                       Errc::UnsupportedKey);
@@ -347,8 +345,8 @@ TEST_F(PublisherFile, TruncatedOrChangedFilesNeverCrash) {
     const Certificate certificates[] = {certificate()};
     for (const char* legacy : {"", "-legacy "}) {
         const std::string p12 =
-            content(make("p", std::string("pkcs12 -export -iter 1 ") + legacy + "-inkey " + kKey + " -in " +
-                                  kCertificate + " -out FILE -passout pass:s3cret"));
+            load_text(make("p", std::string("pkcs12 -export -iter 1 ") + legacy + "-inkey " + kKey + " -in " +
+                                    kCertificate + " -out FILE -passout pass:s3cret"));
         for (std::size_t size = 0; size < p12.size(); size += 7) {
             EXPECT_THROW(PublisherSigner::decode(as_bytes(p12).first(size), "p12", certificates, passphrases),
                          Error);
