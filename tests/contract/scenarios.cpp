@@ -18,6 +18,7 @@
 #include <sast/token_signer.hpp>
 #include <tests/contract/scenarios.hpp>
 #include <tests/support/certificates.hpp>
+#include <tests/support/code_of.hpp>
 #include <tests/support/counting_pins.hpp>
 #include <tests/support/wait_until.hpp>
 
@@ -38,15 +39,6 @@ using testing::wait_until;
 const Bytes kMessage = {'a', 'b', 'c'};
 // What a busy machine may add to a deadline.
 constexpr auto kMargin = 30s;
-
-std::error_code code_of(const std::function<void()>& action) {
-    try {
-        action();
-    } catch (const Error& e) {
-        return e.code();
-    }
-    return {};
-}
 
 /// The token in the hands of somebody who wants to sign.
 struct Desk {

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 #include <openssl/ecdsa.h>
 
-#include <functional>
 #include <future>
 #include <optional>
 #include <thread>
@@ -16,6 +15,7 @@
 #include <sast/token_signer.hpp>
 #include <tests/pcsc/reader_wait.hpp>
 #include <tests/pcsc/virtual_card.hpp>
+#include <tests/support/code_of.hpp>
 #include <tests/support/counting_pins.hpp>
 #include <tests/support/golden.hpp>
 #include <tests/support/wait_until.hpp>
@@ -47,15 +47,6 @@ const Bytes kAuthenticationId = {1}, kSignatureId = {2};
 
 PivCard::Key key_of(const std::string& stem) {
     return {load_key(stem + ".key"), load_certificate(stem + ".pem")};
-}
-
-std::error_code code_of(const std::function<void()>& action) {
-    try {
-        action();
-    } catch (const Error& e) {
-        return e.code();
-    }
-    return {};
 }
 
 pkcs11::Pin pin(std::string text = PivCard::kPin) {

@@ -16,6 +16,7 @@
 #include <sast/token_signer.hpp>
 #include <softhsm-profiles/gtest/virtual_token.hpp>
 #include <softhsm-profiles/learn.hpp>
+#include <tests/support/code_of.hpp>
 #include <tests/support/counting_pins.hpp>
 #include <tests/support/golden.hpp>
 #include <tests/support/process_state.hpp>
@@ -29,6 +30,7 @@ namespace {
 using namespace std::chrono_literals;
 using pkcs11::Module;
 using pkcs11::Recovery;
+using testing::code_of;
 using testing::count_children;
 using testing::CountingPins;
 using testing::VirtualToken;
@@ -48,20 +50,10 @@ class Isolation : public ::testing::Test {
     static Identity only_identity(const Module& module) {
         return choose_identity(module.tokens().at(0), std::nullopt, std::nullopt);
     }
-    std::error_code code_of(auto&& action) {
-        try {
-            action();
-        } catch (const Error& e) {
-            message_ = e.what();
-            return e.code();
-        }
-        return {};
-    }
 
     testing::TemporaryFolder runtime_;
     testing::Watchdog watchdog_{120s, "isolation"};
     const testing::Golden golden_ = testing::read_golden("krakow/CTLFile-tokens.tlv");
-    std::string message_;
 };
 
 TEST_F(Isolation, SignsAsInProcess) {
@@ -95,9 +87,11 @@ TEST_F(Isolation, AModuleThatHangsCostsAnErrorAndTheNextOpenWorks) {
         TokenSigner signer(only_identity(*module), pins);
         signer.sign(Digest::Sha1, golden_.message);
         token.fault("on C_Sign hang");
-        EXPECT_EQ(code_of([&] { signer.sign(Digest::Sha1, golden_.message); }), pkcs11::Errc::ModuleEnded);
-        EXPECT_THAT(message_, ::testing::AllOf(::testing::HasSubstr("did not answer within 8 s"),
-                                               ::testing::HasSubstr("token A (serial ")));
+        std::string message;
+        EXPECT_EQ(code_of([&] { signer.sign(Digest::Sha1, golden_.message); }, &message),
+                  pkcs11::Errc::ModuleEnded);
+        EXPECT_THAT(message, ::testing::AllOf(::testing::HasSubstr("did not answer within 8 s"),
+                                              ::testing::HasSubstr("token A (serial ")));
         EXPECT_EQ(code_of([&] { (void)module->tokens(); }), pkcs11::Errc::ModuleEnded);
     }
     const auto module = Module::open_isolated(VirtualToken::module(), {20s});
@@ -113,8 +107,10 @@ TEST_F(Isolation, AModuleThatCrashesCostsAnError) {
         TokenSigner signer(only_identity(*module), pins);
         token.fault(std::string("on ") + function + " crash");
         EXPECT_EQ(code_of([&] { signer.sign(Digest::Sha1, golden_.message); }), pkcs11::Errc::ModuleEnded);
-        EXPECT_EQ(code_of([&] { signer.sign(Digest::Sha1, golden_.message); }), Recovery::device_failed);
-        EXPECT_THAT(message_, ::testing::HasSubstr("its process has ended"));
+        std::string message;
+        EXPECT_EQ(code_of([&] { signer.sign(Digest::Sha1, golden_.message); }, &message),
+                  Recovery::device_failed);
+        EXPECT_THAT(message, ::testing::HasSubstr("its process has ended"));
     }
 }
 
@@ -185,8 +181,9 @@ TEST_F(Isolation, AThreadThatCannotBeStartedIsAnError) {
 
 TEST_F(Isolation, WhatServesNothingIsAnErrorWithinTheDeadline) {
     for (const char* command : {"exit 0", "echo nonsense", "exec sleep 1000", "kill -9 $$"}) {
-        const auto code = code_of([&] { (void)Module::open_command(command, {1s})->tokens(); });
-        EXPECT_EQ(code, Recovery::device_failed) << command << ": " << message_;
+        std::string message;
+        const auto code = code_of([&] { (void)Module::open_command(command, {1s})->tokens(); }, &message);
+        EXPECT_EQ(code, Recovery::device_failed) << command << ": " << message;
     }
     EXPECT_EQ(code_of([&] { (void)Module::open_isolated("/absent/module.so", {5s})->tokens(); }),
               Recovery::device_failed);

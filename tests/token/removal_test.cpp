@@ -13,6 +13,7 @@
 #include <sast/identity.hpp>
 #include <sast/token_signer.hpp>
 #include <softhsm-profiles/gtest/virtual_token.hpp>
+#include <tests/support/code_of.hpp>
 #include <tests/support/counting_pins.hpp>
 #include <tests/support/watchdog.hpp>
 
@@ -55,13 +56,7 @@ class Removal : public ::testing::Test {
     static void sign(TokenSigner& signer) { signer.sign(Digest::Sha1, message()); }
     static ByteView message() { return as_bytes("a list"); }
     std::error_code try_sign(TokenSigner& signer) {
-        try {
-            sign(signer);
-            return {};
-        } catch (const Error& e) {
-            message_ = e.what();
-            return e.code();
-        }
+        return testing::code_of([&] { sign(signer); }, &message_);
     }
     std::filesystem::path faults() const { return token_->folder().parent_path().parent_path() / "faults"; }
     std::ptrdiff_t faults_left() const {

@@ -9,6 +9,7 @@
 #include <pkcs11/session.hpp>
 #include <sast/identity.hpp>
 #include <sast/token_signer.hpp>
+#include <tests/support/code_of.hpp>
 #include <tests/support/golden.hpp>
 #include <tests/support/soft_tokens.hpp>
 
@@ -18,6 +19,7 @@ namespace {
 using pkcs11::Recovery;
 using pkcs11::Uri;
 using ::testing::AllOf;
+using testing::code_of;
 using testing::CountingPins;
 using ::testing::HasSubstr;
 using testing::read_golden;
@@ -31,15 +33,6 @@ Identity only_identity(const pkcs11::Module& module) {
     const auto tokens = module.tokens();
     EXPECT_EQ(tokens.size(), 1U);
     return choose_identity(tokens.at(0), std::nullopt, std::nullopt);
-}
-
-std::error_code code_of(auto&& action) {
-    try {
-        action();
-    } catch (const Error& e) {
-        return e.code();
-    }
-    return {};
 }
 
 TEST(TokenSigner, EveryWayGivesTheGoldenSignature) {

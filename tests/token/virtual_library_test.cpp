@@ -5,6 +5,7 @@
 #include <sast/identity.hpp>
 #include <sast/token_signer.hpp>
 #include <softhsm-profiles/gtest/virtual_token.hpp>
+#include <tests/support/code_of.hpp>
 #include <tests/support/soft_tokens.hpp>
 
 // Virtual tokens through the libraries of this project.
@@ -12,15 +13,6 @@ namespace ctlsign::testing {
 namespace {
 
 using pkcs11::Recovery;
-
-std::error_code code_of(const auto& act) {
-    try {
-        act();
-    } catch (const Error& e) {
-        return e.code();
-    }
-    return {};
-}
 
 pkcs11::Session log_in(const pkcs11::Module& module, const VirtualToken& token) {
     auto session = pkcs11::Session::open(module.tokens().at(0));

@@ -11,6 +11,8 @@
 
 #include <ctlsign/error.hpp>
 #include <ctlsign/files/store.hpp>
+#include <tests/support/code_of.hpp>
+#include <tests/support/temporary_folder.hpp>
 
 namespace ctlsign {
 namespace {
@@ -20,12 +22,6 @@ constexpr std::size_t kLimit = 100'000;
 
 class Store : public ::testing::Test {
   protected:
-    Store() {
-        std::string pattern = ::testing::TempDir() + "ctlsign-store-XXXXXX";
-        folder_ = ::mkdtemp(pattern.data());
-    }
-    ~Store() override { fs::remove_all(folder_); }
-
     std::string path(const std::string& name) const { return (folder_ / name).string(); }
     std::string text(const std::string& name) const {
         return std::string(as_text(load_file(path(name), kLimit).bytes));
@@ -33,20 +29,13 @@ class Store : public ::testing::Test {
     void put(const std::string& name, const std::string& text) const { std::ofstream(path(name)) << text; }
     std::vector<std::string> names() const {
         std::vector<std::string> found;
-        for (const auto& entry : fs::directory_iterator(folder_)) found.push_back(entry.path().filename());
+        for (const auto& entry : fs::directory_iterator(folder_.path()))
+            found.push_back(entry.path().filename());
         std::ranges::sort(found);
         return found;
     }
-    std::error_code code_of(const std::string& target) const {
-        try {
-            store_file(target, as_bytes("new"));
-        } catch (const Error& error) {
-            return error.code();
-        }
-        return {};
-    }
 
-    fs::path folder_;
+    testing::TemporaryFolder folder_;
 };
 
 TEST_F(Store, NewFileAndReplacedFile) {
@@ -81,7 +70,7 @@ TEST_F(Store, WhatMustBeNewReplacesNothing) {
 
 TEST_F(Store, PathWithoutFolderIsHere) {
     const fs::path here = fs::current_path();
-    fs::current_path(folder_);
+    fs::current_path(folder_.path());
     store_file("bare", as_bytes("x"));
     fs::current_path(here);
     EXPECT_EQ(text("bare"), "x");
@@ -138,14 +127,17 @@ TEST_F(Store, RefusesWhatIsNoFile) {
     fs::create_symlink("loop", folder_ / "loop");
     ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
     put("file", "old");
-    EXPECT_EQ(code_of(folder_), std::errc::is_a_directory);
-    EXPECT_EQ(code_of(path("")), std::errc::is_a_directory);
-    EXPECT_EQ(code_of(path("none/x")), std::errc::no_such_file_or_directory);
-    EXPECT_EQ(code_of(path("file/x")), std::errc::not_a_directory);
-    EXPECT_EQ(code_of(path("loop")), std::errc::too_many_symbolic_link_levels);
-    EXPECT_EQ(code_of(path("pipe")), std::errc::invalid_argument);
-    EXPECT_EQ(code_of("/dev/null"), std::errc::invalid_argument);
-    EXPECT_EQ(code_of(path(std::string(300, 'x'))), std::errc::filename_too_long);
+    const auto refusal = [](const std::string& target) {
+        return testing::code_of([&] { store_file(target, as_bytes("new")); });
+    };
+    EXPECT_EQ(refusal(folder_.path()), std::errc::is_a_directory);
+    EXPECT_EQ(refusal(path("")), std::errc::is_a_directory);
+    EXPECT_EQ(refusal(path("none/x")), std::errc::no_such_file_or_directory);
+    EXPECT_EQ(refusal(path("file/x")), std::errc::not_a_directory);
+    EXPECT_EQ(refusal(path("loop")), std::errc::too_many_symbolic_link_levels);
+    EXPECT_EQ(refusal(path("pipe")), std::errc::invalid_argument);
+    EXPECT_EQ(refusal("/dev/null"), std::errc::invalid_argument);
+    EXPECT_EQ(refusal(path(std::string(300, 'x'))), std::errc::filename_too_long);
     EXPECT_EQ(text("file"), "old");
 }
 
@@ -225,7 +217,7 @@ TEST_F(Store, LoadsUpToTheLimit) {
         EXPECT_EQ(error.code(), Errc::Oversized);
     }
     EXPECT_THROW(load_file("/dev/zero", 1000), Error);
-    EXPECT_THROW(load_file(folder_, kLimit), Error);
+    EXPECT_THROW(load_file(folder_.path(), kLimit), Error);
     EXPECT_THROW(load_file(path("absent"), kLimit), Error);
 }
 

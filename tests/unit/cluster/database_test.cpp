@@ -12,6 +12,7 @@
 #include <ctlsign/error.hpp>
 #include <ctlsign/files/sqlite.hpp>
 #include <tests/support/cluster_state.hpp>
+#include <tests/support/code_of.hpp>
 #include <tests/support/temporary_folder.hpp>
 
 namespace ctlsign::cluster {
@@ -28,15 +29,6 @@ class DatabaseTest : public ::testing::Test {
     std::string path_ = (folder_ / "cluster.db").string();
     Database database_ = Database::create(path_, "krakow", Release::parse("10.5(1)").value());
 };
-
-std::error_code code_of(const std::function<void()>& call) {
-    try {
-        call();
-    } catch (const std::system_error& error) {
-        return error.code();
-    }
-    return {};
-}
 
 TEST_F(DatabaseTest, OneAdministratorAtATime) {
     {
