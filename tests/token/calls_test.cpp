@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
 #include <map>
 #include <string>
 #include <vector>
@@ -12,6 +11,7 @@
 #include <sast/identity.hpp>
 #include <sast/token_signer.hpp>
 #include <tests/support/golden.hpp>
+#include <tests/support/recorded_calls.hpp>
 #include <tests/support/soft_tokens.hpp>
 
 // What a run costs in calls of Cryptoki, and what the signer does about answers that real tokens give. The
@@ -42,12 +42,7 @@ class Calls : public ::testing::Test {
         return signatures;
     }
 
-    std::map<std::string, int> counts() const {
-        std::map<std::string, int> counts;
-        std::ifstream in(tokens_.folder() / "log");
-        for (std::string name, rv; in >> name >> rv;) ++counts[name];
-        return counts;
-    }
+    std::map<std::string, int> counts() const { return testing::count_calls(tokens_.folder() / "log"); }
     int total() const {
         int sum = 0;
         for (const auto& [name, count] : counts()) sum += count;

@@ -13,6 +13,7 @@
 #include <pkcs11/session.hpp>
 #include <sast/identity.hpp>
 #include <softhsm-profiles/gtest/virtual_token.hpp>
+#include <tests/support/recorded_calls.hpp>
 #include <tests/support/soft_tokens.hpp>
 
 // What the library does about quirks: tokens of SoftHSM2 that a file says have them, and answers that the
@@ -52,11 +53,8 @@ class Quirky : public ::testing::Test {
     static std::shared_ptr<pkcs11::Module> open_recorded() {
         return pkcs11::Module::open(CTLSIGN_RECORDING_MODULE);
     }
-    long calls(const std::string& function) const {
-        std::ifstream in(tokens_.folder() / "log");
-        long count = 0;
-        for (std::string name, rv; in >> name >> rv;) count += name == function ? 1 : 0;
-        return count;
+    int calls(const std::string& function) const {
+        return testing::count_calls(tokens_.folder() / "log")[function];
     }
 
     testing::SoftTokens tokens_;

@@ -11,6 +11,7 @@
 #include <pkcs11/watcher.hpp>
 #include <sast/identity.hpp>
 #include <softhsm-profiles/gtest/virtual_token.hpp>
+#include <tests/support/recorded_calls.hpp>
 #include <tests/support/soft_tokens.hpp>
 #include <tests/support/watchdog.hpp>
 #include <tests/support/watcher_log.hpp>
@@ -43,20 +44,15 @@ class WatcherTest : public ::testing::Test {
         setenv("RECORD_FAIL", answers, 1);
         return Module::open(CTLSIGN_RECORDING_MODULE);
     }
-    long calls(const std::string& function) const {
-        std::ifstream in(folder_ / "log");
-        long count = 0;
-        for (std::string name, rv; in >> name >> rv;) count += name == function ? 1 : 0;
-        return count;
-    }
+    int calls(const std::string& function) const { return testing::count_calls(folder_ / "log")[function]; }
     /// Until the watcher has looked COUNT times more at a recorded module.
-    void wait_for_looks(long count) const {
-        const long until = calls("C_GetSlotList") + 2 * count;
+    void wait_for_looks(int count) const {
+        const int until = calls("C_GetSlotList") + 2 * count;
         while (calls("C_GetSlotList") < until) std::this_thread::sleep_for(1ms);
     }
     /// Until a recorded module is not looked at any more.
     void wait_until_quiet() const {
-        for (long before = -1, now = 0; now != before; now = calls("C_GetSlotList")) {
+        for (int before = -1, now = 0; now != before; now = calls("C_GetSlotList")) {
             before = now;
             std::this_thread::sleep_for(300ms);
         }
