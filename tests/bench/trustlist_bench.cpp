@@ -2,7 +2,6 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
-#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -12,6 +11,7 @@
 #include <ctlsign/trustlist/encode.hpp>
 #include <ctlsign/trustlist/verify.hpp>
 #include <sast/certificate.hpp>
+#include <tests/bench/timing.hpp>
 #include <tests/support/data.hpp>
 
 namespace ctlsign {
@@ -52,11 +52,7 @@ class Side {
     }
     bool good() const { return good_; }
     double last() const { return seconds_.back(); }
-    double median() {
-        const auto middle = seconds_.begin() + static_cast<std::ptrdiff_t>(seconds_.size() / 2);
-        std::ranges::nth_element(seconds_, middle);
-        return *middle;
-    }
+    double median() { return testing::median(seconds_); }
 
   private:
     bool good_ = true;

@@ -1,11 +1,9 @@
 #include <benchmark/benchmark.h>
 #include <p11-kit/pkcs11.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
 #include <deque>
-#include <fstream>
 #include <thread>
 #include <vector>
 
@@ -13,6 +11,7 @@
 #include <softhsm-profiles/softhsm_module.hpp>
 #include <tests/bench/timing.hpp>
 #include <tests/support/cryptoki.hpp>
+#include <tests/support/process_state.hpp>
 
 // The module of virtual tokens against SoftHSM2 alone, on the same token, in turns, so that both meet the
 // same weather. The counter "ratio" is SoftHSM2's median time / the module's; the aim is 0.97.
@@ -111,10 +110,7 @@ void signing_in_threads(benchmark::State& state) {
 BENCHMARK(signing_in_threads)->Arg(1)->Arg(2)->Arg(4)->Unit(benchmark::kMillisecond)->Iterations(8);
 
 double resident_mib() {
-    std::ifstream in("/proc/self/statm");
-    double size = 0, resident = 0;
-    in >> size >> resident;
-    return resident * static_cast<double>(sysconf(_SC_PAGESIZE)) / (1024 * 1024);
+    return static_cast<double>(testing::resident_memory()) / (1024 * 1024);
 }
 
 void memory_of_eight(benchmark::State& state) {

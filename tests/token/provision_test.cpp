@@ -17,6 +17,7 @@
 #include <softhsm-profiles/provision.hpp>
 #include <softhsm-profiles/self_signed.hpp>
 #include <softhsm-profiles/softhsm_module.hpp>
+#include <tests/support/certificates.hpp>
 #include <tests/support/cryptoki.hpp>
 #include <tests/support/golden.hpp>
 #include <tests/support/temporary_folder.hpp>
@@ -25,13 +26,10 @@ namespace ctlsign::softhsm {
 namespace {
 
 using testing::Cryptoki;
+using testing::load_certificate;
 using testing::read_golden;
 using testing::read_text;
 using testing::TemporaryFolder;
-
-sast::Certificate load_certificate(const std::string& name) {
-    return sast::Certificate::decode_pem(read_text(name)).at(0);
-}
 
 Key import_key(const std::string& stem) {
     Key key;
