@@ -46,7 +46,6 @@ TEST(VirtualModule, ListsWhatIsPluggedIn) {
     const Cryptoki cryptoki(VirtualToken::module());
     EXPECT_THAT(list_slots(cryptoki, CK_TRUE), ElementsAre(0, 1));
     EXPECT_EQ(std::string(reinterpret_cast<const char*>(cryptoki.info(1).label), 2), "B ");
-    const softhsm::Profile publisher = softhsm::load_profile("publisher-hsm");
     CK_INFO info{};
     ASSERT_EQ(cryptoki->C_GetInfo(&info), CKR_OK);
     EXPECT_EQ(info.cryptokiVersion.minor, 40);

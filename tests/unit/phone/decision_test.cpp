@@ -96,8 +96,7 @@ TEST(Decision, WithoutTheRoleOfASastTvsDoesNotVouch) {
     EXPECT_EQ(remedies(Rule::TvsNotSast).front(), Remedy::PutSignerIntoPhoneSastTrust);
 }
 
-// --- what would change it
-// -------------------------------------------------------------------------------------
+// --- what would change it ---------------------------------------------------------------------------------
 
 TEST(Ways, OfAnOldDigestSayWhatIsNeededBesides) {
     Device device = holding_both();
@@ -206,8 +205,7 @@ TEST(Ways, DoNotAskForWhatIsDone) {
     EXPECT_EQ(first(), Way{Remedy::PutSignerIntoTvsCtl});
 }
 
-// --- servers in turn
-// ------------------------------------------------------------------------------------------
+// --- servers in turn --------------------------------------------------------------------------------------
 
 TEST(Servers, TheFirstThatIsTrustedDecides) {
     TvsServer down = tvs_server(Signer::InTvsDatabase), foreign = down, good = down, denying = down;
@@ -268,8 +266,7 @@ TEST(Servers, AHashInTheItlTrustsThemToo) {
     EXPECT_EQ(decide_with(Signer::InTvsDatabase, device, tvs_server(Signer::InTvsDatabase)).rule, Rule::Tvs);
 }
 
-// --- what a phone keeps for a day
-// -----------------------------------------------------------------------------
+// --- what a phone keeps for a day -------------------------------------------------------------------------
 
 TEST(Cache, HoldsForItsTimeAndGoesWithTheList) {
     Device device = holding_both();
@@ -296,8 +293,7 @@ TEST(Cache, DoesNotHelpAModelThatAsksNobody) {
     EXPECT_EQ(decide(*list, ListKind::Ctl, device, std::nullopt, kNow).rule, Rule::NoSecurityByDefault);
 }
 
-// --- models
-// ---------------------------------------------------------------------------------------------------
+// --- models -----------------------------------------------------------------------------------------------
 
 TEST(Decision, AModelOfSha1TakesNoOtherDigest) {
     Device device = holding_both();
@@ -407,8 +403,7 @@ TEST(Models, SayWhatIsWrongWithARow) {
     EXPECT_THAT(complaint("[[model\n"), HasSubstr("mine.toml"));
 }
 
-// --- what else is told
-// ----------------------------------------------------------------------------------------
+// --- what else is told ------------------------------------------------------------------------------------
 
 TEST(Registration, IsSignedWithATftpCertificateOnly) {
     EXPECT_EQ(registration_of(*old_ctl()), Registration::Signed);

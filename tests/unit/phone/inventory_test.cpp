@@ -126,8 +126,7 @@ TEST(Inventory, MergingKeepsWhatTheNewerHasNoWordOf) {
     EXPECT_EQ(inventory.traits_of(inventory.phones()[1]), (Traits{"7960", "", "?", "", "", ""}));
 }
 
-// --- preflight
-// ------------------------------------------------------------------------------------------------
+// --- preflight --------------------------------------------------------------------------------------------
 
 // As an inventory is decoded: upper case.
 std::string upper(std::string text) {

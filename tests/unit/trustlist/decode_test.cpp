@@ -36,8 +36,7 @@ Fault header_fault(std::string name, std::size_t position, std::string problem,
     return {std::move(name), header.encode(), position, std::move(problem)};
 }
 
-// The whole is 136 octets: version 0, length 5, signer 10, info 27, signature 45, filename 112, timestamp
-// 127.
+// Where the elements of RawHeader begin, behind VERSION and HEADERLENGTH, and where it ends.
 constexpr std::size_t kSigner = 10, kInfo = 27, kSignature = 45, kFilename = 112, kTimestamp = 127,
                       kEnd = 134;
 
