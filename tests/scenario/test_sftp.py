@@ -49,6 +49,16 @@ def test_a_disk_that_is_full(remote, server):
     assert remote("status").code == 0 and remote.ctl == GOLDEN["tokenless"]
 
 
+def test_a_disk_whose_server_says_only_at_the_end_that_it_is_full(remote, server):
+    """As of some network file systems: close() fails."""
+    server.stop()
+    following = remote.nodes["cucm-1051-a-sub1"] / ".CTLFile.tlv.next"
+    server.start(sftp=f"/usr/bin/strace -f -qq -o /dev/null -P {following} -e inject=close:error=ENOSPC /usr/lib/openssh/sftp-server")
+    result = remote.change("update", "--digest", "sha512", expect=6)
+    assert "closing" in result.err and "no node was switched" in result.err
+    assert remote.ctl == GOLDEN["tokenless"]
+
+
 def test_a_key_that_is_not_let_in(remote, server):
     (server.folder / "user.pub").write_text("")
     assert "cucm-1051-a-sub1" in remote.change("update", expect=6).err
