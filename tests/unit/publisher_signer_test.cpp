@@ -229,7 +229,7 @@ TEST_F(PublisherFile, AWayToEncryptThatNobodyKnowsIsNoWrongPassphrase) {
         PublisherSigner::open(write("publisher.pem",
                                     "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: "
                                     "ROT13-CBC,0123456789ABCDEF\n\nAAAA\n-----END RSA PRIVATE KEY-----\n" +
-                                        content(kCertificate)),
+                                        load_text(kCertificate)),
                               std::nullopt, passphrases);
     EXPECT_EQ(refusal([&] { signer->sign(Digest::Sha1, {}); }, "does not know the way"), Errc::MalformedKey);
 }
@@ -298,7 +298,7 @@ TEST_F(PublisherFile, SizesAndKindsOfKeys) {
                 make("locked.key", "pkcs8 -topk8 -in " + file + " -out FILE -passout pass:s3cret");
             OnePassphrase never("s3cret");
             const auto signer_of_locked = PublisherSigner::open(
-                write("locked.pem", content(locked) + content(file + ".crt")), std::nullopt, never);
+                write("locked.pem", load_text(locked) + load_text(file + ".crt")), std::nullopt, never);
             EXPECT_EQ(refusal([&] { signer_of_locked->sign(Digest::Sha512, {}); }, "too short for SHA-512"),
                       Errc::UnsupportedKey);
             EXPECT_EQ(never.asked, 0);
