@@ -36,7 +36,7 @@ std::string to_lower_hex(ByteView bytes, std::string_view separator = {});
 /// Throws std::invalid_argument on anything else, an odd number of digits included.
 Bytes from_hex(std::string_view text);
 
-/// TEXT with control characters written as `\xNN`, so that neither a file nor a token can talk to the terminal.
+/// TEXT with control characters written as `\xNN`: neither a file nor a token can talk to the terminal.
 std::string printable(std::string_view text);
 
 }  // namespace ctlsign
