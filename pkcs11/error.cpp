@@ -261,5 +261,20 @@ std::error_condition make_error_condition(Recovery condition) noexcept {
     return {static_cast<int>(condition), instance};
 }
 
+std::string_view advice_for(std::error_code code) noexcept {
+    if (code == Recovery::token_gone) return "plug the token in and try again";
+    if (code == Recovery::session_lost) return "open the token again";
+    if (code == Recovery::login_needed) return "log in with the token's PIN";
+    if (code == Recovery::pin_wrong) return "one attempt was spent; check the PIN before the next";
+    if (code == make_rv(CKR_PIN_EXPIRED))
+        return "the PIN has expired: set another one with the token's own tool";
+    if (code == Recovery::pin_locked) return "the token's administrator must set a new PIN";
+    if (code == Recovery::busy) return "another program uses the token; try again when it is done";
+    if (code == Recovery::unsupported) return "see what the token can do with: ctlsign token doctor";
+    if (code == Recovery::device_failed)
+        return "take the token out, put it in, and see: ctlsign token doctor";
+    return "see: ctlsign token doctor";
+}
+
 }  // namespace pkcs11
 }  // namespace ctlsign

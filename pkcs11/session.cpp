@@ -8,19 +8,6 @@
 
 namespace ctlsign::pkcs11 {
 
-std::string_view advice_for(std::error_code code) noexcept {
-    if (code == Recovery::token_gone) return "plug the token in and try again";
-    if (code == Recovery::session_lost) return "open the token again";
-    if (code == Recovery::login_needed) return "log in with the token's PIN";
-    if (code == Recovery::pin_wrong) return "one attempt was spent; check the PIN before the next";
-    if (code == Recovery::pin_locked) return "the token's administrator must set a new PIN";
-    if (code == Recovery::busy) return "another program uses the token; try again when it is done";
-    if (code == Recovery::unsupported) return "see what the token can do with: ctlsign token doctor";
-    if (code == Recovery::device_failed)
-        return "take the token out, put it in, and see: ctlsign token doctor";
-    return "see: ctlsign token doctor";
-}
-
 namespace {
 
 constexpr std::size_t kUsualRoom = 2048;  // a certificate's

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -6,6 +7,7 @@
 #include <regex>
 #include <string>
 
+#include <pkcs11/cryptoki.hpp>
 #include <pkcs11/error.hpp>
 
 namespace ctlsign::pkcs11 {
@@ -113,6 +115,11 @@ TEST(Category, OwnCodesHaveTheirRecovery) {
     EXPECT_TRUE(make_error_code(Errc::PinRefused) == Recovery::pin_wrong);
     EXPECT_TRUE(make_error_code(Errc::ModuleNotLoaded) == Recovery::device_failed);
     EXPECT_FALSE(make_error_code(Errc::FinalTryRefused) == Recovery::pin_wrong);
+}
+
+TEST(Advice, AnExpiredPinIsNoLockedOne) {
+    EXPECT_THAT(advice_for(make_rv(CKR_PIN_EXPIRED)), ::testing::HasSubstr("has expired"));
+    EXPECT_THAT(advice_for(make_rv(CKR_PIN_LOCKED)), ::testing::HasSubstr("administrator"));
 }
 
 TEST(Error, IsOneLine) {
