@@ -15,7 +15,7 @@ SHIPPED = {"ctlsign", "ctlsign-virtual-token", "libctlsign-virtual-token.so", "l
 def test_every_source_is_compiled_with_them():
     wanted = {"-fstack-protector-strong", "-fstack-clash-protection", "-D_FORTIFY_SOURCE=2"}
     commands = json.loads((BUILD / "compile_commands.json").read_text())
-    assert len(commands) > 200
+    assert len(commands) > 100
     for command in commands:
         if "_verify_interface_header_sets/" in command["file"]:
             continue  # compiled to see that it compiles
