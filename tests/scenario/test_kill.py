@@ -43,20 +43,33 @@ def steps(folder, arguments, env=None):
     return found
 
 
-def killed(cluster, found, arguments, env=None):
-    """For each of the calls FOUND: a copy of the cluster whose ARGUMENTS were killed there, and how to call the case."""
+def chosen(found):
+    """The calls of FOUND to be killed at."""
     assert len(found) > 5
-    if not EVERYWHERE:
-        found = sorted({found[number * (len(found) - 1) // (FEW - 1)] for number in range(FEW)}, key=found.index)
+    if EVERYWHERE:
+        return found
+    return sorted({found[number * (len(found) - 1) // (FEW - 1)] for number in range(FEW)}, key=found.index)
+
+
+def run_and_kill(folder, arguments, call, env=None):
+    """Whether it came as far as the CALL and was killed there, and how to call the case."""
+    name, when = call
+    done = run(folder, arguments, "strace", "-f", "-qq", "-o", "/dev/null", "-e", f"inject={name}:signal=KILL:when={when}", env=env)
+    case = f"{name} #{when}: {done.returncode} {done.stderr.decode()}"
+    assert done.returncode in (0, -9, 137), case
+    return done.returncode != 0, case
+
+
+def killed(cluster, found, arguments, env=None):
+    """For each of the calls chosen of FOUND: a copy of the cluster whose ARGUMENTS were killed there, and how to call the case."""
+    found = chosen(found)
     ended_before = 0
-    for number, (name, when) in enumerate(found):
+    for number, call in enumerate(found):
         folder = clone(cluster, str(number))
-        done = run(folder, arguments, "strace", "-f", "-qq", "-o", "/dev/null", "-e", f"inject={name}:signal=KILL:when={when}", env=env)
-        case = f"{name} #{when}: {done.returncode} {done.stderr.decode()}"
-        if done.returncode == 0:  # over a network one run needs a few calls less than another
+        was_killed, case = run_and_kill(folder, arguments, call, env)
+        if not was_killed:  # over a network one run needs a few calls less than another
             ended_before += 1
         else:
-            assert done.returncode in (-9, 137), case
             yield folder, case
             assert run(folder, ["audit", "--verify"]).returncode == 0, case
         shutil.rmtree(folder)
@@ -154,8 +167,9 @@ def test_a_regeneration(cluster):
     arguments = ("certificate", "regenerate", "--store", "CallManager", "--node", "cucm-1051-a-pub", "--yes")
     found = steps(clone(cluster, "whole"), arguments)
     old, _ = certificate_of(cluster.folder, "cucm-1051-a-pub")
-    new = 0
+    new = cases = 0
     for folder, case in killed(cluster, found, arguments):
+        cases += 1
         assert files(folder, cluster.nodes) == {GOLDEN["tokenless"]}, case
         serial, key = certificate_of(folder, "cucm-1051-a-pub")
         assert os.path.exists(key), case
@@ -164,7 +178,7 @@ def test_a_regeneration(cluster):
         done = run(folder, ["update", "--yes", *TIME])
         assert done.returncode == 0, case + done.stderr.decode()
         assert (files(folder, cluster.nodes) == {GOLDEN["tokenless"]}) == (serial == old), case
-    assert 0 < new < len(found)
+    assert 0 < new < cases
 
 
 def test_a_restored_backup(cluster):
@@ -187,8 +201,9 @@ def test_a_backup_restored_into_a_new_file(cluster):
     cluster("backup", "-o", "new.backup")
     arguments = ("restore", cluster.folder / "new.backup", "--cluster", "again.db")
     found = steps(clone(cluster, "whole"), arguments)
-    there = 0
+    there = cases = 0
     for folder, case in killed(cluster, found, arguments):
+        cases += 1
         if (folder / "again.db").exists():
             there += 1
         else:
@@ -196,7 +211,7 @@ def test_a_backup_restored_into_a_new_file(cluster):
         assert run(folder, ["audit", "--verify", "--cluster", "again.db"]).returncode == 0, case
         last = run(folder, ["audit", "--cluster", "again.db"]).stdout.splitlines()[-1]
         assert json.loads(last)["event"] == "restored", case
-    assert 0 < there < len(found)
+    assert 0 < there < cases
 
 
 def test_a_recovery_in_two_steps(tokens):
@@ -232,15 +247,19 @@ def test_an_init(tmp_path):
     arguments = ("init", "--name", "krakow", "--release", "10.5(1)")
     folder = tmp_path / "whole"
     folder.mkdir()
-    for number, (name, when) in enumerate(steps(folder, arguments)):
+    there = cases = 0
+    for number, call in enumerate(chosen(steps(folder, arguments))):
         folder = tmp_path / str(number)
         folder.mkdir()
-        case = f"{name} #{when}"
-        run(folder, arguments, "strace", "-f", "-qq", "-o", "/dev/null", "-e", f"inject={name}:signal=KILL:when={when}")
+        was_killed, case = run_and_kill(folder, arguments, call)
+        assert was_killed, case
+        cases += 1
         # Either there is a whole cluster, or it can be made.
         if (folder / "cluster.db").exists():
+            there += 1
             assert run(folder, ["audit", "--verify"]).returncode == 0, case
             assert b"cluster-made" in run(folder, ["audit"]).stdout, case
         else:
             assert run(folder, arguments).returncode == 0, case
         assert run(folder, ["status"]).returncode == 0, case
+    assert 0 < there < cases
