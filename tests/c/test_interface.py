@@ -50,10 +50,9 @@ def test_the_library_exports_the_header_and_nothing_else():
 
 
 def test_every_function_is_called_by_tests():
-    good, _ = calls(*(HERE / f"{name}_test.cpp" for name in ("list", "signer", "tokens")))
-    arguments, probed = calls(HERE / "arguments_test.cpp", HERE / "c_interface.hpp")
-    assert not declared() - good - arguments, "not called"
-    assert not declared() - good - WITHOUT_STATUS - {"ctlsign_close"} - arguments, "not called with good arguments"
+    good, _ = calls(*(HERE / name for name in ("list_test.cpp", "signer_test.cpp", "tokens_test.cpp", "c_interface.hpp")))
+    _, probed = calls(HERE / "arguments_test.cpp")
+    assert not declared() - good, "not called with good arguments"
     assert declared() - WITHOUT_STATUS - {"ctlsign_close"} == probed, "not called with null and wrong arguments"
 
 
