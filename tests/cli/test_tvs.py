@@ -152,14 +152,15 @@ def test_ipv6(serve, ctlsign):
 
 
 def test_slow_clients_leave_the_others_served_and_are_sent_away(serve):
-    server = serve("--handshake-timeout", 2, "--request-timeout", 2, "--threads", 1)
+    server = serve("--handshake-timeout", 10, "--request-timeout", 10, "--threads", 1)
     silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(50)]
     slow = [connect(server.port) for _ in range(20)]
     request = captured_request()
     began = time.monotonic()
     for octet in request[:4]:
         for connection in slow:
-            connection.sendall(bytes([octet]))
+            with contextlib.suppress(ConnectionError, ssl.SSLError):  # on a busy machine its time may be over
+                connection.sendall(bytes([octet]))
         assert ask(server.port, request) == message(4, UNKNOWN)
     # One octet at a time is no way to stay: the time counts from the first.
     server.wait_for("request too slow", 20)
