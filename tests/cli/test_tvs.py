@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from conftest import KRAKOW, PROGRAM
 from tvs_server import (DEVICE, PUBLISHER, UNKNOWN, ask, captured_request, connect, context, der, element,  # noqa: F401  (fixtures)
-                        keys, make_database, message, publisher_request, receive, serve)
+                        keys, make_database, message, openssl, publisher_request, receive, serve)
 
 
 def test_the_captured_request_by_s_client(serve):
@@ -314,19 +314,46 @@ def test_sighup_loads_the_key_again(serve, keys, tmp_path):
         assert receive(before) == message(4, UNKNOWN)
 
 
-def test_stop_finishes_what_is_under_way(serve):
-    server = serve()
-    idle = connect(server.port)
-    assert ask(server.port, captured_request()) == message(4, UNKNOWN)
-    began = time.monotonic()
-    server.stop()
-    assert time.monotonic() - began < 20
-    assert idle.recv(1) == b""
-    idle.close()
+def test_stop_closes_connections_without_a_whole_request(serve):
+    server = serve("--threads", 1)
+    with connect(server.port) as idle, connect(server.port) as half:
+        half.sendall(captured_request()[:100])
+        assert ask(server.port, captured_request()) == message(4, UNKNOWN)
+        began = time.monotonic()
+        server.stop()
+        assert time.monotonic() - began < 20
+        assert idle.recv(1) == half.recv(1) == b""
     counters = server.last_counters()
     assert counters["invalid"] == 1 and counters["open"] == 0
     with pytest.raises(ConnectionError):
         socket.create_connection(("127.0.0.1", server.port))
+
+
+def test_stop_finishes_the_answer_under_way(serve, keys, tmp_path):
+    """Of a client that reads nothing until then: what has not been sent of an answer still comes, what was asked after it does not."""
+    openssl("req", "-x509", "-key", keys / "tvs.pem", "-subj", "/CN=big", "-set_serial", "1", "-addext", "nsComment=" + "x" * 50000, "-out",
+            tmp_path / "big.pem")
+    server = serve("--database", make_database(tmp_path / "db", [(tmp_path / "big.pem", "SAST", 60)]), "--request-timeout", 60)
+    request = message(3, element(1, DEVICE) + element(3, b"CN=big\0") + element(4, b"CN=big\0") + element(5, b"\x01"))
+    answer = message(4, element(7, b"\0") + element(2, der(tmp_path / "big.pem")) + element(8, b"\0") + element(9, (60).to_bytes(4, "big")))
+    with connect(server.port) as connection:
+        asked = 16384 // len(request)  # in one record of TLS: the server has them all
+        connection.sendall(request * asked)
+        server.wait_for("QUERY_CERT_REQ")
+        before, now = 0, 1
+        while before != now:  # until nothing goes in any more
+            time.sleep(0.2)
+            before, now = now, server.counters()["valid"]
+        server.process.terminate()
+        with contextlib.suppress(ConnectionError):
+            while True:  # until it stops
+                socket.create_connection(("127.0.0.1", server.port)).close()
+                time.sleep(0.01)
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert server.process.wait(timeout=60) == 0, server.text()
+    counters = server.last_counters()
+    assert 0 < counters["valid"] < asked and counters["open"] == 0
+    assert len(received) == counters["valid"] * len(answer) and received == answer * counters["valid"]
 
 
 def test_one_line_a_query(serve):
