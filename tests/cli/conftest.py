@@ -13,7 +13,8 @@ LISTS = sorted(KRAKOW.glob("*.tlv")) + sorted(OPEN_TOOLS.glob("*.tlv"))
 SOFTHSM = next(path for path in ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
                if os.path.exists(path))
 # What a person's shell may hold, and a test must not depend on.
-STRANGERS = ("SOURCE_DATE_EPOCH", "NO_COLOR", "SOFTHSM2_CONF", "TZ", "CTLSIGN_VIRTUAL_TOKENS", "CTLSIGN_QUIRKS")
+STRANGERS = ("SOURCE_DATE_EPOCH", "NO_COLOR", "SOFTHSM2_CONF", "TZ", "CTLSIGN_VIRTUAL_TOKENS", "CTLSIGN_QUIRKS", "CTLSIGN_MODULE",
+             "CTLSIGN_SOFTHSM2_MODULE")
 
 
 class Result:
@@ -36,17 +37,17 @@ def state(tmp_path_factory, monkeypatch):
 
 @pytest.fixture
 def ctlsign(tmp_path, state):
-    """Runs the program in the test's folder. expect is the exit code; an error is one line on standard error."""
+    """Runs the program in the test's folder. expect is the exit code; an error is one line on standard error, and of many
+    files at once there are as many errors as files that fail."""
 
-    def run(*arguments, expect=0, stdin=None, env=None, **options):
+    def run(*arguments, expect=0, errors=1, stdin=None, env=None, timeout=120, **options):
         environment = {k: v for k, v in os.environ.items() if k not in STRANGERS} | (env or {})
         done = subprocess.run([PROGRAM, *map(str, arguments)], input=stdin, capture_output=True, check=False,
-                              cwd=tmp_path, env=environment, timeout=120, **options)
+                              cwd=tmp_path, env=environment, timeout=timeout, **options)
         result = Result(done)
         assert result.code == expect, result
         if expect > 1:
-            errors = [line for line in result.err.splitlines() if line.startswith("ctlsign: error: ")]
-            assert len(errors) >= 1, result
+            assert sum(line.startswith("ctlsign: error: ") for line in result.err.splitlines()) == errors, result
         return result
 
     return run

@@ -302,10 +302,10 @@ def test_simulate_a_phone_of_tls10(ctlsign, cluster, serve, tmp_path):  # noqa: 
 def test_five_thousand_phones_start_at_once(ctlsign, cluster, serve, tmp_path):  # noqa: F811
     folder = publish(tmp_path / "files", cluster["ctl"], cluster["itl"])
     base = ["phone", "simulate", "--state", "lab", "--source", folder, "--json"]
-    ctlsign(*base, "--count", 5000)
+    ctlsign(*base, "--count", 5000, timeout=300)
     publish(folder, cluster["new-ctl"], cluster["new-itl"])
     server = serve("--database", cluster["database"], "--max-per-address", 6000, "--handshake-timeout", 200)
-    summary = json.loads(ctlsign(*base, "--tvs-server", f"127.0.0.1:{server.port}", "--timeout", 200).out)
+    summary = json.loads(ctlsign(*base, "--tvs-server", f"127.0.0.1:{server.port}", "--timeout", 200, timeout=300).out)
     assert (summary["taken"], summary["queries"], summary["failed"]) == (10000, 5000, 0)
     assert server.counters()["valid"] == 5000
 
