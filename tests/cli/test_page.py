@@ -114,13 +114,15 @@ def test_reads_well_to_a_screen_reader(page):
 
 
 def test_colours_can_be_told_from_the_ground(page):
-    for scheme in ("light", "dark"):
-        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
-        ground = {"light": (255, 255, 255), "dark": (18, 18, 18)}[scheme]
-        for kind in ("accepts", "refuses", "not-known"):
-            colour = page.execute_script(f"return getComputedStyle(document.querySelector('.counts .{kind}')).color")
-            assert contrast(tuple(map(int, re.findall(r"\d+", colour)[:3])), ground) >= 4.5, (scheme, kind, colour)
-    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    try:
+        for scheme in ("light", "dark"):
+            page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+            ground = {"light": (255, 255, 255), "dark": (18, 18, 18)}[scheme]
+            for kind in ("accepts", "refuses", "not-known"):
+                colour = page.execute_script(f"return getComputedStyle(document.querySelector('.counts .{kind}')).color")
+                assert contrast(tuple(map(int, re.findall(r"\d+", colour)[:3])), ground) >= 4.5, (scheme, kind, colour)
+    finally:
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
 def contrast(a, b):

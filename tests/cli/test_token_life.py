@@ -83,10 +83,14 @@ def test_pulled_and_put_back_in_the_middle_of_many(token, tmp_path, files):
     token("virtual", "fault", "after 10 signatures unplug A")
     running = subprocess.Popen([PROGRAM, *sign_command(files, "--wait", "60")], cwd=tmp_path, env=os.environ | token.env,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    line = running.stderr.readline()
-    assert "put it back within 60 s" in line
-    token("virtual", "plug", "A", "--reader", "3")
-    out, err = running.communicate(timeout=60)
+    try:
+        line = running.stderr.readline()
+        assert "put it back within 60 s" in line
+        token("virtual", "plug", "A", "--reader", "3")
+        out, err = running.communicate(timeout=60)
+    finally:
+        running.kill()
+        running.communicate()
     assert running.returncode == 0, err
     assert "20 of 20 files signed" in out
     token("config", "verify", *sorted((tmp_path / "out").iterdir()), "--certificate", KEY.with_suffix(".pem"))

@@ -20,14 +20,16 @@ from tvs_server import (DEVICE, PUBLISHER, UNKNOWN, ask, captured_request, conne
 
 def test_the_captured_request_by_s_client(serve):
     server = serve()
+    assert len(captured_request()) == 153
     client = subprocess.Popen(["openssl", "s_client", "-quiet", "-connect", f"127.0.0.1:{server.port}"], stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    assert len(captured_request()) == 153
-    client.stdin.write(captured_request())
-    client.stdin.flush()
-    answer = client.stdout.read(14)
-    client.kill()
-    client.communicate()
+    try:
+        client.stdin.write(captured_request())
+        client.stdin.flush()
+        answer = client.stdout.read(14)
+    finally:
+        client.kill()
+        client.communicate()
     assert answer == message(4, UNKNOWN)
     assert 'issuer="CN=stormin-WIN2012-CA" serial=24000000179479B8F124AC3F3B000000000017 invalid' in server.text()
 
@@ -241,11 +243,18 @@ def test_no_more_connections_than_allowed(serve):
         connection.close()
 
 
-def test_two_thousand_idle_connections(serve):
+@pytest.fixture
+def five_thousand_files():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 5000:
         pytest.fail(f"this machine allows {hard} open files: 5000 are needed")
     resource.setrlimit(resource.RLIMIT_NOFILE, (5000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("five_thousand_files")
+def test_two_thousand_idle_connections(serve):
     server = serve("--max-per-address", 4000, "--idle-timeout", 600)
     before = server.memory()
     tls = context()
@@ -261,7 +270,6 @@ def test_two_thousand_idle_connections(serve):
     server.stop()
     for connection in idle:
         connection.close()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_idle_connections_end_quietly(serve):

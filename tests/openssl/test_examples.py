@@ -58,15 +58,27 @@ def test_what_is_wrong_is_said(etoken, virtual_tokens, tmp_path, example, more):
 
 
 class Server:
+    """Its process is gone with the block."""
+
     def __init__(self, tokens, token, log):
-        self.log = log.open("w+")
-        self.process = subprocess.Popen([EXAMPLES / "tls_server", *where(tokens, token), "0"], stdout=subprocess.PIPE,
-                                        stderr=self.log, text=True)
-        told = self.process.stdout.readline()
-        assert told.startswith("listening on port "), log.read_text()
-        self.port = int(told.split()[-1])
+        self.log = log
+        with log.open("w") as out:
+            self.process = subprocess.Popen([EXAMPLES / "tls_server", *where(tokens, token), "0"], stdout=subprocess.PIPE, stderr=out, text=True)
         self.context = ssl.create_default_context(cafile=token.certificate_file)
         self.context.check_hostname = False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def learn_port(self):
+        told = self.process.stdout.readline()
+        assert told.startswith("listening on port "), self.log.read_text()
+        self.port = int(told.split()[-1])
 
     def handshake(self):
         """The protocol's version; raises ssl.SSLError when the server cannot sign."""
@@ -79,9 +91,7 @@ class Server:
         assert self.process.poll() is None, "it ended by itself"
         self.process.terminate()
         self.process.wait()
-        self.process.stdout.close()
-        self.log.seek(0)
-        return self.log.read()
+        return self.log.read_text()
 
 
 @pytest.mark.parametrize("mechanisms, version", [([], "TLSv1.2"), (["CKM_RSA_X_509"], "TLSv1.3")])
@@ -91,14 +101,15 @@ def test_a_tls_server_outlives_its_token_being_pulled(virtual_tokens, tmp_path, 
     profile.write_text(re.sub(r'"CKM_RSA_PKCS",', ", ".join(f'"{name}"' for name in ["CKM_RSA_PKCS", *mechanisms]) + ",",
                               shipped))
     hsm = virtual_tokens.create(profile, "HSM")
-    server = Server(virtual_tokens, hsm, tmp_path / "log")
-    for _ in range(3):
-        assert [server.handshake() for _ in range(3)] == [version] * 3
-        hsm.unplug()
-        for _ in range(2):
-            with pytest.raises((ssl.SSLError, ConnectionError)):
-                server.handshake()
-        hsm.plug()
-        assert server.handshake() == version
-    log = server.end()
+    with Server(virtual_tokens, hsm, tmp_path / "log") as server:
+        server.learn_port()
+        for _ in range(3):
+            assert [server.handshake() for _ in range(3)] == [version] * 3
+            hsm.unplug()
+            for _ in range(2):
+                with pytest.raises((ssl.SSLError, ConnectionError)):
+                    server.handshake()
+            hsm.plug()
+            assert server.handshake() == version
+        log = server.end()
     assert hsm.serial in log and "is gone" in log and hsm.pin not in log

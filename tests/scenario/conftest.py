@@ -114,9 +114,11 @@ def tokens(cluster):
 @pytest.fixture
 def server(tmp_path):
     server = sshd.Server(tmp_path / "ssh")
-    server.start()
-    yield server
-    server.stop()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture

@@ -82,9 +82,14 @@ def test_two_administrators_at_once(mixed):
     processes = [subprocess.Popen([program.PROGRAM, "cluster", "update", "--digest", digest, "--yes", *TIME],
                                   cwd=mixed.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
                  for digest in ("sha256", "sha512", "sha1")]
-    for process in processes:
-        out, err = process.communicate(timeout=60)
-        assert process.returncode == 0, (out, err)
+    try:
+        for process in processes:
+            out, err = process.communicate(timeout=60)
+            assert process.returncode == 0, (out, err)
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
     assert mixed.ctl is not None and mixed("audit", "--verify").code == 0
     assert len(json.loads(mixed("history", "--json").out)["publications"]) == 4
 
