@@ -199,7 +199,7 @@ TEST_F(Removal, AnotherTokenInItsPlaceSignsNothing) {
     sign(signer);
     token_->unplug();
     const VirtualToken other("etoken-pro-64k", "B");
-    EXPECT_EQ(try_sign(signer), Recovery::token_gone);
+    EXPECT_EQ(try_sign(signer), pkcs11::Errc::TokenGone);
     EXPECT_THAT(message_, ::testing::AllOf(::testing::HasSubstr("token A (serial "),
                                            ::testing::HasSubstr("did not come back within 2 s")));
     EXPECT_EQ(pins_->asked, 1);

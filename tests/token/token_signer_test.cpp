@@ -270,6 +270,19 @@ TEST(Module, AForkedChildOpensAnewAndTheParentGoesOn) {
     EXPECT_EQ(pins.asked, 1);
 }
 
+TEST(Session, DoesNotCrossAFork) {
+    SoftTokens tokens;
+    tokens.add("A", "plain-softhsm", kSecond);
+    const auto session = pkcs11::Session::open(tokens.open()->tokens().at(0));
+    const pid_t child = fork();
+    if (child == 0) _exit(code_of([&] { session.find_objects({}); }) == pkcs11::Errc::Forked ? 0 : 1);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+    EXPECT_FALSE(session.find_objects({}).empty());
+}
+
 TEST(TokenSigner, SignersOfOneTokenWorkInSeveralThreads) {
     SoftTokens tokens;
     tokens.add("A", "plain-softhsm", kSecond);
