@@ -10,14 +10,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from conftest import PROGRAM
+from conftest import PROGRAM, SOFTHSM
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.append(str(ROOT / "softhsm-profiles" / "pytest"))
 pytest_plugins = ["ctlsign_virtual_token"]
-
-SOFTHSM = next(p for p in ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
-               if os.path.exists(p))
 
 
 def run(tokens, *command, code=0, env=None, **options):

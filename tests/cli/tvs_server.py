@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import KRAKOW, PROGRAM
+from conftest import KRAKOW, OPEN_TOOLS, PROGRAM
 
 PUBLISHER = KRAKOW / "certificates" / "cucm-1051-a-pub.pem"
 TOKEN = KRAKOW / "tokens" / "SAST-ADN0054f509.pem"
@@ -41,9 +41,7 @@ def keys(tmp_path_factory):
 def make_database(path, rows):
     """As the open server's tvsctl makes it: certificates are PEM, roles names."""
     with contextlib.closing(sqlite3.connect(path)) as database:
-        database.execute("CREATE TABLE certificates (certificate_hash TEXT PRIMARY KEY, serial_number TEXT NOT NULL, "
-                         "subject_name TEXT NOT NULL, issuer_name TEXT NOT NULL, certificate TEXT NOT NULL, "
-                         "roles TEXT NOT NULL, ttl INTEGER) WITHOUT ROWID")
+        database.executescript((OPEN_TOOLS / "certificates.sql").read_text())
         for pem, roles, ttl in rows:
             database.execute("INSERT INTO certificates VALUES (?, '1', 's', 'i', ?, ?, ?)",
                              (hashlib.sha256(der(pem)).hexdigest(), pem.read_bytes(), roles, ttl))
@@ -162,6 +160,3 @@ def ask(port, request, **options):
 
 
 UNKNOWN = element(7, b"\x01")
-
-
-# --- the protocol ---------------------------------------------------------------------------------------------

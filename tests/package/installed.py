@@ -6,7 +6,8 @@ import sqlite3
 import subprocess
 from pathlib import Path
 
-KRAKOW = Path(__file__).resolve().parent.parent / "data" / "krakow"
+DATA = Path(__file__).resolve().parent.parent / "data"
+KRAKOW, OPEN_TOOLS = DATA / "krakow", DATA / "open-tools"
 TOKEN = "SAST-ADN008580ef"
 NAMES = ("ctlsign", "ctlsign-virtual-token", "libctlsign-c0", "libctlsign-dev", "python3-ctlsign")
 
@@ -42,9 +43,7 @@ def serve(root):
         "/CN=TVS", "-days", "30")
     root("sh", "-c", "umask 077; cat /mnt/tvs.pem /mnt/key > /etc/ctlsign/tvs.pem")
     with sqlite3.connect(root.given / "open.db") as database:
-        database.execute("CREATE TABLE certificates (certificate_hash TEXT PRIMARY KEY, serial_number TEXT NOT NULL, "
-                         "subject_name TEXT NOT NULL, issuer_name TEXT NOT NULL, certificate TEXT NOT NULL, roles TEXT NOT NULL, "
-                         "ttl INTEGER) WITHOUT ROWID")
+        database.executescript((OPEN_TOOLS / "certificates.sql").read_text())
     root("ctlsign", "tvs", "import-database", "/mnt/open.db", "-o", "/etc/ctlsign/tvs.db")
     root("install", "-D", "-m", "644", "/mnt/CTLFile.tlv", "/srv/tftp/CTLFile.tlv")
     assert root.run("systemctl", "is-enabled", "ctlsign-tvs", code=None)[1] == "disabled\n"

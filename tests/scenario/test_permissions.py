@@ -7,7 +7,7 @@ import sqlite3
 import stat
 
 import pytest
-from conftest import FIRST, KRAKOW, SECOND
+from conftest import FIRST, KRAKOW, SECOND, program
 
 FOR_OTHERS = ("cucm-1051-a-*/CTLFile.tlv", "extracted/manifest.toml", "extracted/signature.raw", "extracted/certificates/*",
               "signed/*.sgn", "place/krakow.p12", "token.pem", "old.tlv", "tvs.db", "preflight.html", "selftest.json")
@@ -51,9 +51,7 @@ def folder(umask, tokens, tmp_path, monkeypatch):
     run("token", "export-certificate", FIRST, "-o", "token.pem", env=env)
     run("token", "selftest", SECOND, "--report", "selftest.json", "--pin-source", f"file:{tmp_path}/virtual/tokens/{SECOND}/user-pin", env=env)
     with sqlite3.connect(given / "open.db") as database:
-        database.execute("CREATE TABLE certificates (certificate_hash TEXT PRIMARY KEY, serial_number TEXT NOT NULL, "
-                         "subject_name TEXT NOT NULL, issuer_name TEXT NOT NULL, certificate TEXT NOT NULL, "
-                         "roles TEXT NOT NULL, ttl INTEGER) WITHOUT ROWID")
+        database.executescript((program.OPEN_TOOLS / "certificates.sql").read_text())
     run("tvs", "import-database", given / "open.db", "-o", "tvs.db")
     write("CTLFile.tlv", (tmp_path / "old.tlv").read_bytes())
     run("phone", "simulate", "--state", "lab/", "--source", given, "--count", "2")
