@@ -5,7 +5,7 @@ import os
 import subprocess
 
 import pytest
-from conftest import DATA, KRAKOW, SOFTHSM
+from conftest import KRAKOW, SOFTHSM
 
 PIN = "test-pin-4711"
 CA = KRAKOW / "tokens" / "test-manufacturing-ca"

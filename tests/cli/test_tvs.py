@@ -434,6 +434,3 @@ def test_the_unit_needs_no_privilege():
     done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=11", unit], capture_output=True,
                           text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-# --- a key on a token -----------------------------------------------------------------------------------------

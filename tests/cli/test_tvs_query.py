@@ -73,6 +73,3 @@ def test_query_takes_no_answer_to_another_question(ctlsign, keys):
             result = ctlsign("tvs", "query", f"127.0.0.1:{listener.getsockname()[1]}", "--certificate", PUBLISHER, expect=3)
             thread.join()
             assert expected in result.err
-
-
-# --- import-database ------------------------------------------------------------------------------------------

@@ -158,8 +158,7 @@ def test_resigned(golden):
     assert "SAST-ADN0054f509" in resigned.signer_name and resigned.timestamp.timestamp() == 1600000000
     assert ctlsign.verify(resigned, installed=[golden]).basis is ctlsign.Basis.INSTALLED_LIST
     assert [r.octets for r in resigned.records] == [r.octets for r in golden.records]
-    with ctlsign.KeyFileSigner(OPEN_TOOLS / "sast.key" if (OPEN_TOOLS / "sast.key").exists()
-                               else KRAKOW / "regenerated" / "cucm-1051-a-pub.key") as stranger:
+    with ctlsign.KeyFileSigner(KRAKOW / "regenerated" / "cucm-1051-a-pub.key") as stranger:
         assert error_of(lambda: ctlsign.resign(golden, stranger)).code is ctlsign.ListCode.RULE_REFUSED
 
 
