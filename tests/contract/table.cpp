@@ -14,6 +14,8 @@ constexpr const char* kNeedsParameters =
 constexpr const char* kTpmTellsNoTries = "tpm2-pkcs11 shows no PIN flags, and a TPM's tries are its own";
 constexpr const char* kTpmKeepsSessions =
     "a TPM without a resource manager keeps the sessions of a process that was killed";
+constexpr const char* kTpmHasNoRoom =
+    "a TPM without a resource manager has room for three objects, whichever process loads them";
 constexpr const char* kNoDaemon = "no daemon stands between the module and the token";
 #ifdef CTLSIGN_INSTRUMENTED
 constexpr const char* kInstrumented = "p11-kit's program cannot load a module that is instrumented";
@@ -62,6 +64,8 @@ const std::vector<Column>& columns() {
         {"tpm2-pkcs11",
          make_tpm,
          {{CountsTries, kTpmTellsNoTries},
+          {SharesItself, kTpmHasNoRoom},
+          {SharesLogins, kTpmHasNoRoom},
           {CanBePulled, kAlwaysIn},
           {HasTwoReaders, kAlwaysIn},
           {CanBeApart, kTpmKeepsSessions}},
