@@ -8,11 +8,6 @@ using namespace ctlsign::c;
 
 namespace {
 
-struct IdentityEntry {
-    sast::Identity identity;
-    std::string subject, issuer;
-};
-
 unsigned flags_of(const pkcs11::TokenInfo& info) noexcept {
     unsigned flags = 0;
     if (info.login_required) flags |= CTLSIGN_TOKEN_LOGIN_REQUIRED;
@@ -25,7 +20,11 @@ unsigned flags_of(const pkcs11::TokenInfo& info) noexcept {
 }  // namespace
 
 struct ctlsign_identities : Object {
-    std::vector<IdentityEntry> entries;
+    struct Entry {
+        sast::Identity identity;
+        std::string subject, issuer;
+    };
+    std::vector<Entry> entries;
 };
 
 ctlsign_tokens::ctlsign_tokens(const std::vector<pkcs11::Token>& tokens) {
