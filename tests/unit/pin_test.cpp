@@ -20,12 +20,8 @@ static_assert(!std::is_copy_constructible_v<Pin> && !std::is_copy_assignable_v<P
 
 #ifndef CTLSIGN_INSTRUMENTED  // sanitizers keep freed memory and do not lock any
 
-// Built at run time and turned by one, so that neither the program's text nor this function's stack holds it.
-std::string turned() {
-    std::string text = "Zq7#pin-marker-19f4";
-    for (char& c : text) c = static_cast<char>(c + 1);
-    return text;
-}
+// The secret, each character turned by one, so that the program itself does not hold it.
+constexpr const char* kTurned = "[r8$qjo.nbslfs.2:g5";
 
 Pin make_pin(const std::string& turned_text) {
     std::vector<char> clear(turned_text.begin(), turned_text.end());
@@ -84,7 +80,7 @@ int count_in_dumpable_memory(const std::string& turned_text) {
 }
 
 TEST(Pin, IsLeftOutOfCoreFilesAndWiped) {
-    const std::string text = turned();
+    const std::string text = kTurned;
     {
         const Pin pin = make_pin(text);
         const auto address = reinterpret_cast<std::uintptr_t>(pin.reveal_secret().data());
