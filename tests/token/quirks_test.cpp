@@ -3,6 +3,7 @@
 #include <p11-kit/pkcs11.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <string>
@@ -111,7 +112,7 @@ TEST_F(Quirky, ATokenThatSettlesIsLookedAtAgain) {
     const auto certificate = testing::load_certificate(std::string(kToken) + ".pem");
     // It appears while we look.
     std::jthread later([&] {
-        while (calls("C_FindObjectsInit") < 5) std::this_thread::yield();
+        while (calls("C_FindObjectsInit") < 5) std::this_thread::sleep_for(std::chrono::milliseconds(1));
         Session session = Session::open(token, Session::Access::ReadWrite);
         std::string pin = softhsm::load_profile("plain-softhsm").pin.user;
         session.login(pkcs11::Pin::take(pin), pkcs11::FinalTry::Refuse);
@@ -128,8 +129,9 @@ TEST_F(Quirky, ATokenThatSettlesIsLookedAtAgain) {
                 session.create_object(object);
                 return;
             } catch (const Error& e) {
-                // SoftHSM2 fails where it is read while it writes.
+                // SoftHSM2 fails where it is read while it writes; without a pause perhaps each time.
                 if (e.code() != pkcs11::make_rv(0x05)) throw;
+                std::this_thread::sleep_for(std::chrono::milliseconds(5));
             }
         }
     });
