@@ -75,7 +75,11 @@ const cluster::Node& get_owner(const cluster::State& state, cluster::Store store
     if (!name.empty()) return get_node(state, name);
     const bool publisher_only = store == cluster::Store::Capf || store == cluster::Store::ItlRecovery;
     const cluster::Node* node = publisher_only ? state.publisher() : state.find_node(common_name);
-    if (node == nullptr) throw UsageError("say whose certificate it is with --node");
+    if (node == nullptr)
+        throw UsageError(fmt::format("{}say whose certificate it is with --node",
+                                     publisher_only || common_name.empty()
+                                         ? ""
+                                         : fmt::format("no node is called {}: ", printable(common_name))));
     return *node;
 }
 

@@ -141,7 +141,7 @@ std::vector<tvs::Endpoint> endpoints_of(const TvsServeOptions& options) {
     return endpoints;
 }
 
-void require_open_files(const tvs::Limits& limits) {
+void allow_connections(const tvs::Limits& limits) {
     constexpr std::size_t kOthers = 256;
     const std::size_t wanted = limits.connections + kOthers, allowed = allow_open_files(wanted);
     if (allowed < wanted)
@@ -243,7 +243,7 @@ ExitCode run(TvsServeOptions options) {
         print_warning("keys below 2048 bits are allowed");
     if (options.token.wait > 0)
         print_warning("--wait: no handshake waits for a token that was pulled; they fail until it is back");
-    require_open_files(options.limits);
+    allow_connections(options.limits);
     block_signals({SIGHUP, SIGUSR1});
     Service service(options);
     sigset_t signals;

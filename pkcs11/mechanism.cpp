@@ -73,12 +73,13 @@ std::vector<Mechanism> candidate_mechanisms(Digest digest) {
 MechanismPlan plan_signature(Digest digest, unsigned key_bits, std::span<const MechanismInfo> offers,
                              const std::optional<std::vector<Mechanism>>& allowed, const Quirks& quirks) {
     MechanismPlan plan;
+    const bool fits = fits_key(digest, key_bits);
     for (const SignatureStep& way : ways(digest)) {
         const std::string name = to_text(way.mechanism);
         const auto offer = std::ranges::find(offers, way.mechanism, &MechanismInfo::mechanism);
-        std::string left = offer == offers.end()         ? "not offered by the token"
-                           : !fits_key(digest, key_bits) ? "the key is too short for this digest"
-                                                         : objection(*offer, key_bits);
+        std::string left = offer == offers.end() ? "not offered by the token"
+                           : !fits               ? "the key is too short for this digest"
+                                                 : objection(*offer, key_bits);
         if (left.empty() && allowed && std::ranges::find(*allowed, way.mechanism) == allowed->end()) {
             left = "not among the key's CKA_ALLOWED_MECHANISMS";
         }

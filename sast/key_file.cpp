@@ -13,6 +13,7 @@
 #include <utility>
 
 #include <pkcs11/free_with.hpp>
+#include <pkcs11/openssl_digest.hpp>
 #include <pkcs11/openssl_error.hpp>
 #include <sast/error.hpp>
 #include <sast/key_file.hpp>
@@ -234,9 +235,7 @@ Bytes PrivateKey::public_key() const {
 }
 
 Bytes PrivateKey::sign(Digest digest, ByteView message) const {
-    const EVP_MD* md = digest == Digest::Sha1     ? EVP_sha1()
-                       : digest == Digest::Sha256 ? EVP_sha256()
-                                                  : EVP_sha512();
+    const EVP_MD* md = openssl_digest(digest);
     const std::unique_ptr<EVP_MD_CTX, FreeWith<EVP_MD_CTX_free>> context(EVP_MD_CTX_new());
     if (!context) throw std::bad_alloc();
     Bytes signature(static_cast<std::size_t>(EVP_PKEY_get_size(key_.get())));

@@ -52,9 +52,10 @@ pkcs11::PinStatus TokenLogin::require_try(const Session& session) const {
     return status;
 }
 
-void TokenLogin::ask(const Session& session, const pkcs11::PinStatus& status) {
+void TokenLogin::ask(const Session& session) {
     if (!pin_.empty()) return;
-    pin_ = pins_.ask(request_for(session, status));
+    // Refused before a person is asked for what would not be sent.
+    pin_ = pins_.ask(request_for(session, require_try(session)));
     proven_ = false;
     unanswered_.reset();
     sent_in_vain_ = 0;
@@ -115,14 +116,12 @@ void TokenLogin::rejected(const Error& error, const Session& session) {
 LoginResult TokenLogin::log_in(Session& session) {
     const auto info = session.token().read_info();
     if (!info.login_required || session.logged_in()) return LoginResult::AlreadyLoggedIn;
-    // Refused before a person is asked for what would not be sent.
-    const auto status = require_try(session);
     if (info.protected_authentication_path) {
         const auto lock = hold();
-        pins_.look_at_reader(request_for(session, status));
+        pins_.look_at_reader(request_for(session, require_try(session)));
         return session.login_at_reader(policy_.final_try);
     }
-    ask(session, status);
+    ask(session);
     const auto lock = hold();
     const auto before = check(session);
     try {
@@ -137,13 +136,12 @@ LoginResult TokenLogin::log_in(Session& session) {
 
 Bytes TokenLogin::with_context(Session& session,
                                const std::function<Bytes(const pkcs11::ContextLogin&)>& sign) {
-    const auto status = require_try(session);
     if (session.token().info().protected_authentication_path) {
         const auto lock = hold();
-        pins_.look_at_reader(request_for(session, status));
+        pins_.look_at_reader(request_for(session, require_try(session)));
         return sign({nullptr, policy_.final_try});
     }
-    ask(session, status);
+    ask(session);
     const auto lock = hold();
     const auto before = check(session);
     try {

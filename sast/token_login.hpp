@@ -57,7 +57,7 @@ class TokenLogin {
 
   private:
     pkcs11::PinStatus require_try(const pkcs11::Session& session) const;
-    void ask(const pkcs11::Session& session, const pkcs11::PinStatus& status);
+    void ask(const pkcs11::Session& session);
     // As late as can be before pin_ is sent: others may have used tries while a person typed. Throws what
     // log_in throws with no PIN sent.
     pkcs11::PinStatus check(const pkcs11::Session& session);
