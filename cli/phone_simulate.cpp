@@ -122,7 +122,11 @@ void add_phone_simulate(Command parent, Action& action) {
     command.add_option("--source", options->source, "tftp://HOST, http://HOST[:6970], or a folder")
         .type_name("SOURCE")
         .required();
-    command.add_option("--tvs-server", options->tvs_servers, "HOST[:PORT]; again for the second and third")
+    command
+        .add_option(
+            "--tvs-server", options->tvs_servers,
+            "HOST[:PORT] for all phones, again for the second and third (default those that the inventory "
+            "names for each)")
         .type_name("HOST")
         .one_value();
     command.add_option("--count", options->count, "Phones to add: SEP000000000000 and so on")

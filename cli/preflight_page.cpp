@@ -213,18 +213,19 @@ class Page {
             table);
     }
 
+    // On small screens rows are blocks: the roles say that this is a table all the same.
     void head(std::string_view table, std::string_view caption,
               std::initializer_list<std::string_view> headings) {
         add("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{1}\"><table "
-            "id=\"{0}\">\n<caption>{1}"
-            "</caption>\n<thead><tr>",
+            "id=\"{0}\" role=\"table\">\n<caption>{1}</caption>\n<thead role=\"rowgroup\"><tr role=\"row\">",
             table, caption);
-        for (const std::string_view heading : headings) add("<th scope=\"col\">{}</th>", heading);
-        add("</tr></thead>\n<tbody>\n");
+        for (const std::string_view heading : headings)
+            add("<th scope=\"col\" role=\"columnheader\">{}</th>", heading);
+        add("</tr></thead>\n<tbody role=\"rowgroup\">\n");
     }
 
     void cell(std::string_view label, std::string_view text, std::string_view kind = {}) {
-        add("<td data-label=\"{}\"{}{}{}>{}</td>", label, kind.empty() ? "" : " class=\"", kind,
+        add("<td role=\"cell\" data-label=\"{}\"{}{}{}>{}</td>", label, kind.empty() ? "" : " class=\"", kind,
             kind.empty() ? "" : "\"", escape(text));
     }
 
@@ -249,7 +250,7 @@ class Page {
         for (const std::size_t i : order) {
             const phone::Traits& traits = facts_.inventory.traits()[i];
             const phone::Preflight::Group& group = facts_.result.groups[facts_.result.group_of[i]];
-            add("<tr data-verdict=\"{}\">", phone::to_text(group.verdict.outcome));
+            add("<tr role=\"row\" data-verdict=\"{}\">", phone::to_text(group.verdict.outcome));
             cells_of(group.verdict);
             cell("Model", traits.model + (group.model.listed ? "" : " (not known)"));
             cell("Firmware", traits.firmware);
@@ -271,7 +272,7 @@ class Page {
         add("<h2>Phones that need something</h2>\n");
         filter("phones");
         head("phones", "Phones that refuse, or of which it is not known",
-             {"Phone", "Verdict", "Why", "Model", "CTL", "ITL"});
+             {"Phone", "Verdict", "Why", "What would change it", "Model", "CTL", "ITL"});
         std::size_t rows = 0, left_out = 0;
         for (const auto& one : facts_.inventory.phones()) {
             const phone::Verdict& verdict = facts_.result.group(one).verdict;
@@ -282,9 +283,13 @@ class Page {
             }
             ++rows;
             const phone::Traits& traits = facts_.inventory.traits_of(one);
-            add("<tr data-verdict=\"{}\"><th scope=\"row\">{}</th>", phone::to_text(verdict.outcome),
-                escape(one.name));
+            add("<tr role=\"row\" data-verdict=\"{}\"><th scope=\"row\" role=\"rowheader\">{}</th>",
+                phone::to_text(verdict.outcome), escape(one.name));
             cells_of(verdict);
+            std::string ways;
+            for (const phone::Way& way : verdict.ways)
+                ways += (ways.empty() ? "" : "; or ") + phone::describe(way);
+            cell("What would change it", ways);
             cell("Model", traits.model);
             cell("CTL", list_name(traits.ctl));
             cell("ITL", list_name(traits.itl));

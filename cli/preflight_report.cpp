@@ -13,16 +13,54 @@ namespace {
 
 constexpr std::size_t kNamesInText = 10;
 
+using Names = std::vector<const std::string*>;
+
 // Phones of each rule, in the order of the inventory; not more than MOST of each.
-std::map<phone::Rule, std::vector<const std::string*>> names_by_rule(const phone::Inventory& inventory,
-                                                                     const phone::Preflight& result,
-                                                                     std::size_t most) {
-    std::map<phone::Rule, std::vector<const std::string*>> names;
+std::map<phone::Rule, Names> names_by_rule(const phone::Inventory& inventory, const phone::Preflight& result,
+                                           std::size_t most) {
+    std::map<phone::Rule, Names> names;
     for (const auto& one : inventory.phones()) {
         auto& those = names[result.group(one).verdict.rule];
         if (those.size() < most) those.push_back(&one.name);
     }
     return names;
+}
+
+// Phones that each way would help.
+std::map<phone::Way, Names> names_by_way(const phone::Inventory& inventory, const phone::Preflight& result) {
+    std::map<phone::Way, Names> names;
+    for (const auto& one : inventory.phones()) {
+        for (const phone::Way& way : result.group(one).verdict.ways) names[way].push_back(&one.name);
+    }
+    return names;
+}
+
+Json names_json(const Names& names) {
+    Json json = Json::array();
+    for (const std::string* name : names) json.push_back(*name);
+    return json;
+}
+
+// Phones that have the same, whatever the number of them.
+Json groups_json(const phone::Inventory& inventory, const phone::Preflight& result) {
+    std::vector<std::size_t> counts(inventory.traits().size());
+    for (const auto& one : inventory.phones()) ++counts[one.traits];
+    Json groups = Json::array();
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+        if (counts[i] == 0) continue;
+        const phone::Traits& traits = inventory.traits()[i];
+        const phone::Verdict& verdict = result.groups[result.group_of[i]].verdict;
+        groups.push_back({{"outcome", phone::to_text(verdict.outcome)},
+                          {"rule", phone::to_text(verdict.rule)},
+                          {"model", traits.model},
+                          {"firmware", traits.firmware},
+                          {"ctl", traits.ctl},
+                          {"itl", traits.itl},
+                          {"pool", traits.pool},
+                          {"tvs", traits.tvs},
+                          {"phones", counts[i]}});
+    }
+    return groups;
 }
 
 }  // namespace
@@ -43,20 +81,22 @@ Json preflight_json(const phone::Inventory& inventory, const phone::Preflight& r
                    {"step", phone::step(rule)},
                    {"text", phone::describe(rule)},
                    {"count", count}};
-        if (devices == Devices::Named) {
-            entry["devices"] = Json::array();
-            for (const std::string* name : names.at(rule)) entry["devices"].push_back(*name);
-        }
+        if (devices == Devices::Named) entry["devices"] = names_json(names.at(rule));
         json["rules"].push_back(std::move(entry));
     }
+    std::map<phone::Way, Names> helped;
+    if (devices == Devices::Named) helped = names_by_way(inventory, result);
     for (const auto& [way, count] : result.ways()) {
         Json steps = Json::array();
         for (const phone::Remedy step : way) steps.push_back(phone::to_text(step));
-        json["remedies"].push_back({{"remedy", phone::to_text(way)},
-                                    {"steps", std::move(steps)},
-                                    {"text", phone::describe(way)},
-                                    {"phones", count}});
+        Json entry{{"remedy", phone::to_text(way)},
+                   {"steps", std::move(steps)},
+                   {"text", phone::describe(way)},
+                   {"phones", count}};
+        if (devices == Devices::Named) entry["devices"] = names_json(helped.at(way));
+        json["remedies"].push_back(std::move(entry));
     }
+    if (devices == Devices::Named) json["groups"] = groups_json(inventory, result);
     return json;
 }
 
@@ -80,8 +120,7 @@ std::string preflight_text(const phone::Inventory& inventory, const phone::Prefl
         for (const std::string* name : names.at(rule))
             fmt::format_to(out, "             {}\n", printable(*name));
         if (count > kNamesInText)
-            fmt::format_to(out, "             and {} more (--json and --html have them)\n",
-                           count - kNamesInText);
+            fmt::format_to(out, "             and {} more (--json has them)\n", count - kNamesInText);
     }
     const auto ways = result.ways();
     if (!ways.empty()) text += "what would change it:\n";

@@ -7,7 +7,8 @@
 
 namespace ctlsign::cli {
 
-/// Counts, rules and steps. Devices: the names under each rule, too.
+/// Counts, rules and steps. Devices: the names under each rule and each way too, and what phones have, by
+/// groups.
 enum class Devices { Named, Counted };
 Json preflight_json(const phone::Inventory& inventory, const phone::Preflight& result, Devices devices);
 

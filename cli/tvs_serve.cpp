@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <memory>
@@ -97,12 +98,8 @@ class FileStamp {
 };
 
 std::shared_ptr<const tvs::CertificateStore> load_store(const TvsServeOptions& options) {
-    std::vector<tvs::DatabaseEntry> entries;
-    if (!options.database.empty()) {
-        auto database = tvs::Database::load(options.database);
-        for (const std::string& problem : database.problems) print_warning(options.database + ": " + problem);
-        entries = std::move(database.entries);
-    }
+    tvs::Database database;
+    if (!options.database.empty()) database = tvs::Database::load(options.database);
     std::optional<TrustList> ctl;
     if (!options.ctl.empty()) {
         try {
@@ -116,7 +113,8 @@ std::shared_ptr<const tvs::CertificateStore> load_store(const TvsServeOptions& o
             print_warning(options.ctl +
                           ": its header says that it is an ITL; the CTL of this server is expected");
     }
-    auto store = std::make_shared<const tvs::CertificateStore>(entries, ctl ? &*ctl : nullptr);
+    for (const std::string& problem : database.problems) print_warning(options.database + ": " + problem);
+    auto store = std::make_shared<const tvs::CertificateStore>(database.entries, ctl ? &*ctl : nullptr);
     print_note(fmt::format("serving {} certificates of the database, {} of the CTL", store->database_size(),
                            store->ctl_size()));
     return store;
@@ -182,7 +180,7 @@ class Service {
 
     void look_for_changes() {
         const bool ctl = ctl_.changed();
-        if (database_.changed() || ctl) reload_store();
+        if (database_.changed() || ctl || (retry_ && Clock::now() >= *retry_)) reload_store();
     }
     void reload() {
         ctl_.changed();
@@ -204,15 +202,25 @@ class Service {
     }
 
   private:
-    static void attempt(const std::function<void()>& action) {
+    using Clock = std::chrono::steady_clock;
+
+    // What went wrong, told unless it is TOLD already; empty when nothing did.
+    static std::string attempt(const std::function<void()>& action, std::string_view told = {}) {
         try {
             action();
         } catch (const std::exception& error) {
-            print_warning(fmt::format("{}; going on with what was loaded before", error.what()));
+            if (error.what() != told)
+                print_warning(fmt::format("{}; going on with what was loaded before", error.what()));
+            return error.what();
         }
+        return {};
     }
+    // What could not be read (a database that somebody writes into, no descriptor left) may be readable soon.
     void reload_store() {
-        attempt([&] { server_->replace(load_store(options_)); });
+        constexpr std::chrono::seconds kAgain{5};
+        problem_ = attempt([&] { server_->replace(load_store(options_)); }, problem_);
+        retry_.reset();
+        if (!problem_.empty()) retry_ = Clock::now() + kAgain;
     }
 
     std::unique_ptr<tvs::Server> make_server() {
@@ -228,6 +236,8 @@ class Service {
 
     const TvsServeOptions& options_;
     FileStamp ctl_, database_;
+    std::string problem_;  ///< of the last reload
+    std::optional<Clock::time_point> retry_;
     std::unique_ptr<tvs::Server> server_;
 };
 
@@ -263,8 +273,9 @@ ExitCode run(TvsServeOptions options) {
                 service.stop();
                 return ExitCode::Done;
             default:
-                service.look_for_changes();
+                break;
         }
+        service.look_for_changes();  // after each signal, too: they may come faster than the wait ends
     }
 }
 

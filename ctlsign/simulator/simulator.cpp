@@ -18,6 +18,7 @@
 #include <ctlsign/trustlist/show.hpp>
 #include <ctlsign/tvs/exchange.hpp>
 #include <ctlsign/tvs/phone_answer.hpp>
+#include <ctlsign/tvs/plan.hpp>
 #include <pkcs11/private_files.hpp>
 
 namespace ctlsign::simulator {
@@ -55,12 +56,38 @@ phone::TvsTrace::Met met(tvs::Exchange::End end) noexcept {
     }
 }
 
+// A TVS server that phones ask, with what its name leads to.
+struct TvsPlace {
+    tvs::Endpoint name;
+    std::vector<asio::ip::tcp::endpoint> addresses;
+};
+using TvsPlaces = std::vector<TvsPlace>;
+
 // What all phones of one start share.
 struct Network {
     Network(const Options& given, const Log& told)
         : options(given), log(told), source(Source::open(io, given.source)) {
         for (const tvs::Endpoint& server : options.tvs_servers)
-            servers.push_back(resolve<asio::ip::tcp>(io, server.address, std::to_string(server.port)));
+            everybodys.push_back(
+                {server, resolve<asio::ip::tcp>(io, server.address, std::to_string(server.port))});
+    }
+
+    // Those that were given for all phones, else those of one phone's configuration. Valid as long as this
+    // is.
+    const TvsPlaces& servers_of(const std::string& names) {
+        if (!everybodys.empty()) return everybodys;
+        const auto [at, fresh] = servers.try_emplace(names);
+        if (!fresh) return at->second;
+        for (const std::string_view name : tvs::split_servers(names)) {
+            TvsPlace& place = at->second.emplace_back(TvsPlace{{std::string(name)}, {}});
+            try {
+                place.addresses =
+                    resolve<asio::ip::tcp>(io, place.name.address, std::to_string(place.name.port));
+            } catch (const Error&) {
+                continue;  // a name that nobody knows is a server that nobody reaches
+            }
+        }
+        return at->second;
     }
 
     std::shared_ptr<const tvs::TlsContext> context_for(const phone::Model& model) {
@@ -86,7 +113,8 @@ struct Network {
     const Log& log;
     asio::io_context io;
     std::unique_ptr<Source> source;
-    std::vector<asio::ip::tcp::endpoint> servers;
+    TvsPlaces everybodys;
+    std::map<std::string, TvsPlaces> servers;
     std::shared_ptr<const tvs::TlsContext> context_, old_context;
     std::map<std::string, std::shared_ptr<const TrustList>> lists;
     Summary summary;
@@ -96,7 +124,10 @@ struct Network {
 class Start : public std::enable_shared_from_this<Start> {
   public:
     Start(Network& network, std::string name, const phone::Traits& traits, const phone::KnownLists& known)
-        : network_(network), name_(std::move(name)), model_name_(traits.model) {
+        : network_(network),
+          name_(std::move(name)),
+          model_name_(traits.model),
+          places_(network.servers_of(traits.tvs)) {
         device_.model = network.options.models.find(traits.model, traits.firmware);
         if (const auto* ctl = known.find(traits.ctl)) device_.installed.ctl = ctl->list;
         if (const auto* itl = known.find(traits.itl)) device_.installed.itl = itl->list;
@@ -146,35 +177,38 @@ class Start : public std::enable_shared_from_this<Start> {
     void judge(ListKind kind, const phone::Verdict& verdict) {
         const bool undecided = verdict.rule == Rule::AskTvs || verdict.rule == Rule::TvsDown ||
                                verdict.rule == Rule::TvsTlsTooNew || verdict.rule == Rule::TvsNotTrusted;
-        if (undecided && servers_.size() < network_.servers.size()) return ask(kind);
+        if (undecided && servers_.size() < places_.size()) return ask(kind, 0);
         if (verdict.rule == Rule::AskTvs)  // nobody to ask
             return conclude(kind, phone::decide(*list_, kind, device_, servers_, network_.options.now));
         conclude(kind, verdict);
     }
 
-    void ask(ListKind kind) {
-        const std::size_t index = servers_.size();
+    // The next server, at one of its addresses.
+    void ask(ListKind kind, std::size_t address) {
+        const TvsPlace& place = places_[servers_.size()];
+        if (place.addresses.empty()) return answered(kind, {});
         const tvs::Message query{
-            static_cast<std::uint32_t>(1001 + index), 0,
+            static_cast<std::uint32_t>(1001 + servers_.size()), 0,
             tvs::QueryRequest{device_name(model_name_, name_), std::string(list_->signer_name()),
                               std::string(list_->signer_issuer()),
                               Bytes(list_->signer_serial().begin(), list_->signer_serial().end())}};
         start_exchange(
-            network_.io, network_.servers[index], network_.context_for(device_.model), query,
+            network_.io, place.addresses[address], network_.context_for(device_.model), query,
             [self = shared_from_this()](const sast::Certificate& certificate) {
                 return self->device_.installed.trusts_tvs(certificate);
             },
             network_.options.patience,
-            [self = shared_from_this(), kind](tvs::Exchange exchange) {
+            [self = shared_from_this(), kind, address, &place](tvs::Exchange exchange) {
+                if (exchange.end == tvs::Exchange::End::NotConnected && address + 1 < place.addresses.size())
+                    return self->ask(kind, address + 1);
                 self->answered(kind, std::move(exchange));
             });
     }
 
     void answered(ListKind kind, tvs::Exchange exchange) {
         using End = tvs::Exchange::End;
-        const tvs::Endpoint& where = network_.options.tvs_servers[servers_.size()];
-        traces_.push_back(
-            {to_text(where), met(exchange.end), exchange.request.size(), exchange.response.size()});
+        traces_.push_back({to_text(places_[servers_.size()].name), met(exchange.end), exchange.request.size(),
+                           exchange.response.size()});
         phone::TvsServer server;
         server.speaks_tls10 = device_.model.tls10_only && exchange.server.has_value();
         if (exchange.server) server.certificate = *exchange.server;
@@ -212,13 +246,21 @@ class Start : public std::enable_shared_from_this<Start> {
         if (kind == ListKind::Ctl) return fetch(ListKind::Itl, Which::Own);
         const auto& ctl = device_.installed.ctl;
         const bool is_signed = ctl && phone::registration_of(*ctl) == phone::Registration::Signed;
-        const std::string file = name_ + ".cnf.xml" + (is_signed ? ".sgn" : "");
+        fetch_configuration(is_signed ? ".cnf.xml.sgn" : ".cnf.xml");
+    }
+
+    void fetch_configuration(std::string_view ending) {
+        const std::string file = name_ + std::string(ending);
         network_.source->fetch(file, [self = shared_from_this(), file](const Fetched& fetched) {
             if (!fetched.problem.empty()) {
                 ++self->network_.summary.failed;
                 self->log(fmt::format("{}: {}", file, fetched.problem));
             } else if (!fetched.octets) {
                 self->log(phone::file_not_found(file));
+                // After a rollback to before 8.0 unsigned configuration is taken, too.
+                const auto& itl = self->device_.installed.itl;
+                if (file.ends_with(".sgn") && itl && phone::is_rollback_itl(*itl))
+                    return self->fetch_configuration(".cnf.xml");
             }
             ++self->network_.summary
                   .status[self->last_status_.empty() ? phone::summary_message(self->device_.installed)
@@ -228,6 +270,7 @@ class Start : public std::enable_shared_from_this<Start> {
 
     Network& network_;
     const std::string name_, model_name_;
+    const TvsPlaces& places_;
     phone::Device device_;
     std::shared_ptr<const TrustList> list_;
     std::vector<phone::TvsServer> servers_;

@@ -31,8 +31,9 @@ class State {
 };
 
 struct Options {
-    std::string source;                      ///< tftp://HOST, http://HOST, or a folder
-    std::vector<tvs::Endpoint> tvs_servers;  ///< as the phones' configuration names them, in order
+    std::string source;  ///< tftp://HOST, http://HOST, or a folder
+    std::vector<tvs::Endpoint>
+        tvs_servers;  ///< for all phones, in order; empty: each has its own (Traits::tvs)
     const tvs::TlsIdentity* identity = nullptr;
     phone::ModelTable models = phone::ModelTable::shipped();
     std::chrono::milliseconds patience{30'000};  ///< for one TVS server

@@ -7,6 +7,7 @@
 #include <asio/steady_timer.hpp>
 #include <asio/streambuf.hpp>
 #include <asio/write.hpp>
+#include <charconv>
 #include <chrono>
 #include <filesystem>
 #include <stdexcept>
@@ -15,6 +16,7 @@
 
 #include <ctlsign/files/store.hpp>
 #include <ctlsign/limits.hpp>
+#include <ctlsign/phone/words.hpp>
 #include <ctlsign/simulator/source.hpp>
 #include <ctlsign/trustlist/model.hpp>
 
@@ -68,6 +70,34 @@ class FolderSource final : public Source {
     std::string folder_;
 };
 
+// A server of several addresses: the first that answers is asked from then on.
+template <typename Protocol>
+class NetworkSource : public Source {
+  public:
+    using Endpoint = typename Protocol::endpoint;
+
+    void fetch(const std::string& name, Done done) override { ask(name, std::move(done), answering_, 1); }
+
+  protected:
+    NetworkSource(asio::io_context& io, const std::string& host, const std::string& port)
+        : servers_(resolve<Protocol>(io, host, port)) {}
+
+    virtual void fetch_from(const Endpoint& server, const std::string& name, Done done) = 0;
+
+  private:
+    void ask(const std::string& name, Done done, std::size_t server, std::size_t asked) {
+        fetch_from(servers_[server], name, [=, this](Fetched fetched) {
+            if (fetched.unanswered && asked < servers_.size())
+                return ask(name, done, (server + 1) % servers_.size(), asked + 1);
+            if (!fetched.unanswered) answering_ = server;
+            done(std::move(fetched));
+        });
+    }
+
+    const std::vector<Endpoint> servers_;
+    std::size_t answering_ = 0;
+};
+
 // RFC 1350: a request from a port of its own, blocks of 512 octets, each acknowledged.
 class TftpTransfer : public std::enable_shared_from_this<TftpTransfer> {
   public:
@@ -104,7 +134,8 @@ class TftpTransfer : public std::enable_shared_from_this<TftpTransfer> {
         timer_.expires_after(1s);
         timer_.async_wait([self = shared_from_this()](const asio::error_code& code) {
             if (code || self->finished_) return;
-            if (++self->tries_ == kTries) return self->finish({{}, "the TFTP server is silent"});
+            if (++self->tries_ == kTries)
+                return self->finish({{}, "the TFTP server is silent", self->expected_ == 1});
             self->send();
         });
     }
@@ -164,19 +195,33 @@ class TftpTransfer : public std::enable_shared_from_this<TftpTransfer> {
     bool finished_ = false;
 };
 
-class TftpSource final : public Source {
+class TftpSource final : public NetworkSource<udp> {
   public:
     TftpSource(asio::io_context& io, const Place& place)
-        : io_(io), server_(resolve<udp>(io, place.host, place.port)) {}
-
-    void fetch(const std::string& name, Done done) override {
-        std::make_shared<TftpTransfer>(io_, server_, std::move(done))->start(name);
-    }
+        : NetworkSource(io, place.host, place.port), io_(io) {}
 
   private:
+    void fetch_from(const udp::endpoint& server, const std::string& name, Done done) override {
+        std::make_shared<TftpTransfer>(io_, server, std::move(done))->start(name);
+    }
+
     asio::io_context& io_;
-    udp::endpoint server_;
 };
+
+// What the head of an answer says that its body has. (RFC 9110, 8.6)
+std::optional<std::size_t> content_length(std::string_view head) {
+    constexpr std::string_view kName = "content-length:";
+    for (std::size_t at = head.find("\r\n"); at != std::string_view::npos; at = head.find("\r\n", at)) {
+        at += 2;
+        if (phone::lower(head.substr(at, kName.size())) != kName) continue;
+        const std::string_view rest = head.substr(at + kName.size());
+        const std::string value(phone::trim(rest.substr(0, rest.find("\r\n"))));
+        std::size_t length = 0;
+        const auto [end, failed] = std::from_chars(value.data(), value.data() + value.size(), length);
+        if (failed == std::errc() && end == value.data() + value.size()) return length;
+    }
+    return std::nullopt;
+}
 
 // One GET a connection, as phones do on port 6970.
 class HttpTransfer : public std::enable_shared_from_this<HttpTransfer> {
@@ -194,7 +239,7 @@ class HttpTransfer : public std::enable_shared_from_this<HttpTransfer> {
             if (!code) self->finish({{}, "the HTTP server is silent"});
         });
         socket_.async_connect(server, [self = shared_from_this()](const asio::error_code& code) {
-            if (code) return self->finish({{}, code.message()});
+            if (code) return self->finish({{}, code.message(), true});
             asio::async_write(self->socket_, asio::buffer(self->request_),
                               [self](const asio::error_code& failed, std::size_t) {
                                   if (failed) return self->finish({{}, failed.message()});
@@ -222,6 +267,8 @@ class HttpTransfer : public std::enable_shared_from_this<HttpTransfer> {
         if (status == "404") return finish({});
         if (status != "200") return finish({{}, "the HTTP server answers " + std::string(status)});
         const ByteView body = as_bytes(all.substr(end + 4));
+        if (const auto length = content_length(all.substr(0, end)); length && *length != body.size())
+            return finish({{}, "the HTTP server's answer is cut"});
         finish({Bytes(body.begin(), body.end()), {}});
     }
 
@@ -241,25 +288,24 @@ class HttpTransfer : public std::enable_shared_from_this<HttpTransfer> {
     bool finished_ = false;
 };
 
-class HttpSource final : public Source {
+class HttpSource final : public NetworkSource<tcp> {
   public:
     HttpSource(asio::io_context& io, Place place)
-        : io_(io), place_(std::move(place)), server_(resolve<tcp>(io, place_.host, place_.port)) {
+        : NetworkSource(io, place.host, place.port), io_(io), place_(std::move(place)) {
         if (!place_.rest.ends_with('/')) place_.rest += '/';
     }
 
-    void fetch(const std::string& name, Done done) override {
+  private:
+    void fetch_from(const tcp::endpoint& server, const std::string& name, Done done) override {
         std::make_shared<HttpTransfer>(io_,
                                        "GET " + place_.rest + name + " HTTP/1.0\r\nHost: " + place_.host +
                                            "\r\nConnection: close\r\n\r\n",
                                        std::move(done))
-            ->start(server_);
+            ->start(server);
     }
 
-  private:
     asio::io_context& io_;
     Place place_;
-    tcp::endpoint server_;
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include <pkcs11/bytes.hpp>
 #include <pkcs11/error.hpp>
@@ -16,17 +17,19 @@ namespace ctlsign::simulator {
 struct Fetched {
     std::optional<Bytes> octets{};
     std::string problem{};
+    bool unanswered = false;  ///< nobody is there: the next address of the server may be better
 };
 
-/// The first address of HOST. Throws Error with the system's EHOSTUNREACH.
+/// The addresses of HOST, at least one. Throws Error with the system's EHOSTUNREACH.
 template <typename Protocol>
-typename Protocol::endpoint resolve(asio::io_context& io, const std::string& host, const std::string& port) {
+std::vector<typename Protocol::endpoint> resolve(asio::io_context& io, const std::string& host,
+                                                 const std::string& port) {
     asio::error_code unknown;
     const auto found = typename Protocol::resolver(io).resolve(host, port, unknown);
     if (unknown || found.empty())
         throw Error(std::make_error_code(std::errc::host_unreachable), "looking for", host,
                     unknown.message());
-    return found.begin()->endpoint();
+    return {found.begin(), found.end()};
 }
 
 /// Private: where phones fetch their files from.

@@ -49,6 +49,15 @@ std::vector<Role> read_roles(std::string_view text) {
     return roles;
 }
 
+// As CallManager writes names: what the table has beside the certificate. Throws where a name has no such
+// form.
+std::string subject_text(const DatabaseEntry& entry) {
+    return name_text(entry.certificate.subject_der(), NameStyle::CallManager);
+}
+std::string issuer_text(const DatabaseEntry& entry) {
+    return name_text(entry.certificate.issuer_der(), NameStyle::CallManager);
+}
+
 DatabaseEntry read_row(const sqlite::Statement& row) {
     DatabaseEntry entry;
     const Bytes octets = row.blob(1);  // PEM under either type
@@ -60,6 +69,12 @@ DatabaseEntry read_row(const sqlite::Statement& row) {
         throw BadRow{"its certificate cannot be read"};
     }
     if (row.text(0) != lower_hash(entry.certificate)) throw BadRow{"its hash is not that of its certificate"};
+    try {
+        (void)subject_text(entry);
+        (void)issuer_text(entry);
+    } catch (const Error&) {
+        throw BadRow{"its names cannot be written as text"};
+    }
     entry.roles = read_roles(row.text(2));
     if (!row.is_null(3)) {
         const std::int64_t ttl = row.integer(3);
@@ -130,8 +145,7 @@ void store_database(const std::string& path, std::span<const DatabaseEntry> entr
         }
         const std::string hash = lower_hash(entry.certificate),
                           serial = to_lower_hex(strip_leading_zeros(entry.certificate.serial())),
-                          subject = name_text(entry.certificate.subject_der(), NameStyle::CallManager),
-                          issuer = name_text(entry.certificate.issuer_der(), NameStyle::CallManager),
+                          subject = subject_text(entry), issuer = issuer_text(entry),
                           pem = entry.certificate.to_pem();
         using Text = std::string_view;
         database.run("INSERT INTO certificates VALUES (?, ?, ?, ?, ?, ?, ?)",

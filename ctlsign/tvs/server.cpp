@@ -207,12 +207,19 @@ class Server::Implementation::Connection : public std::enable_shared_from_this<C
                 });
                 return;
             }
-            if (progress == TlsStream::Progress::Closed && !input_.empty()) {
-                ++server_.count_.malformed;
-                warn("closed in the middle of a request");
-            }
+            note_broken(progress);
             close();
         }
+    }
+
+    // A client that has its answers may go as it likes.
+    void note_broken(TlsStream::Progress how) {
+        const bool half_a_request = state_ == State::Reading && !input_.empty();
+        if (half_a_request) ++server_.count_.malformed;
+        if (!half_a_request && state_ != State::Writing) return;
+        warn(fmt::format("{} in the middle of {}",
+                         how == TlsStream::Progress::Closed ? "closed" : stream_.problem(),
+                         half_a_request ? "a request" : "an answer"));
     }
 
     TlsStream::Progress shake_hands() {
@@ -222,7 +229,9 @@ class Server::Implementation::Connection : public std::enable_shared_from_this<C
             expect_request();
         } else if (progress == TlsStream::Progress::Failed || progress == TlsStream::Progress::Closed) {
             ++server_.count_.handshakes_failed;
-            warn(fmt::format("handshake failed: {}", stream_.problem()));
+            warn(fmt::format("handshake failed: {}", progress == TlsStream::Progress::Closed
+                                                         ? "the client closed the connection"
+                                                         : stream_.problem()));
         }
         return progress;
     }

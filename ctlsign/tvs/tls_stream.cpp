@@ -6,6 +6,7 @@
 #include <openssl/x509.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -227,6 +228,11 @@ TlsStream::Progress TlsStream::write(ByteView from, std::size_t& count) {
 void TlsStream::close() noexcept {
     if (std::exchange(shaken_, false)) SSL_shutdown(stream_.get());
     ERR_clear_error();
+    // With octets unread the kernel would reset the connection, and what is not sent yet would be lost.
+    std::array<char, 4096> unread;
+    for (int i = 0; i < 16 && ::recv(socket_.native_handle(), unread.data(), unread.size(), MSG_DONTWAIT) > 0;
+         ++i) {
+    }
     asio::error_code ignored;
     socket_.close(ignored);
 }

@@ -113,6 +113,45 @@ def test_reads_well_to_a_screen_reader(page):
     assert page.find_element(By.TAG_NAME, "html").get_attribute("lang") == "en"
 
 
+def test_says_what_would_help_which_phone(page):
+    rows = {row.find_element(By.TAG_NAME, "th").text: row.text for row in visible_rows(page, "phones")}
+    assert "by hand" in rows["SEP2"] and "by hand" in rows["SEP3"], rows
+    assert "by hand" not in rows["SEP5"], rows
+
+
+def test_is_a_table_on_a_small_screen_too(page):
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 320, "height": 640, "deviceScaleFactor": 2, "mobile": True})
+    try:
+        tree = accessibility_tree(page)
+        assert [role for role, _ in tree].count("table") == 2
+        assert "SEP2" in {name for role, name in tree if role == "rowheader"}
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_nothing_is_cut_on_paper(page):
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 718, "height": 1000, "deviceScaleFactor": 1, "mobile": False})
+    try:
+        assert page.execute_script("return [...document.querySelectorAll('table, svg')].map(one => one.getBoundingClientRect().right)"
+                                   ".every(right => right <= document.documentElement.clientWidth)")
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_says_how_much_it_leaves_out(ctlsign, cluster, tmp_path):  # noqa: F811
+    rows = "".join(f"SEP{i},7960,{i:040X},\n" for i in range(5010))
+    (tmp_path / "many.csv").write_text("device,model,ctl,itl\n" + rows)
+    arguments = ["phone", "preflight", cluster["new-ctl"], *known(cluster), "--phones", "many.csv"]
+    report = json.loads(ctlsign(*arguments, "--json").out)
+    ctlsign(*arguments, "--html", "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "<p>10 more groups are in the JSON report alone.</p>" in page and "<p>10 more phones are in the JSON report alone.</p>" in page
+    assert len(report["groups"]) == 5010 and len(report["rules"][0]["devices"]) == 5010
+    assert "4998 rarer combinations of lists are in the table alone." in page
+
+
 def test_colours_can_be_told_from_the_ground(page):
     try:
         for scheme in ("light", "dark"):

@@ -4,14 +4,16 @@ import functools
 import hashlib
 import http.server
 import json
+import os
 import resource
 import shutil
 import socket
 import struct
+import subprocess
 import threading
 
 import pytest
-from conftest import KRAKOW
+from conftest import KRAKOW, PROGRAM
 from tvs_server import keys, make_database, serve  # noqa: F401: fixtures
 
 PUBLISHER = KRAKOW / "certificates" / "cucm-1051-a-pub"
@@ -112,7 +114,10 @@ def test_preflight(ctlsign, cluster, inventory):
     assert rules["tvs"]["devices"] == ["SEP0", "SEP1"] and rules["first-list"]["devices"] == ["SEP4"]
     assert rules["no-security-by-default"]["devices"] == ["SEP2"] and rules["tvs-down"]["devices"] == ["SEP3"]
     assert rules["lists-unknown"]["devices"] == ["SEP5"] and rules["model-unknown"]["devices"] == ["SEP6"]
-    assert {one["remedy"]: one["phones"] for one in report["remedies"]}["delete-list-by-hand"] == 2
+    by_hand = next(one for one in report["remedies"] if one["remedy"] == "delete-list-by-hand")
+    assert by_hand["phones"] == 2 and by_hand["devices"] == ["SEP2", "SEP3"]
+    assert [(one["outcome"], one["rule"], one["model"], one["phones"]) for one in report["groups"]][0] == ("accepts", "tvs", "CP-8861", 1)
+    assert sum(one["phones"] for one in report["groups"]) == 7 and {one["pool"] for one in report["groups"]} == {"near", "far"}
     text = ctlsign(*arguments, expect=1).out
     assert text.startswith("7 phones: 3 accept, 2 refuse, of 2 it is not known\n")
     assert "             SEP2\n" in text and "what would change it:" in text
@@ -215,7 +220,7 @@ def test_a_plan_that_is_wrong(ctlsign, cluster, tmp_path):
 
 
 class TftpServer:
-    """Enough of RFC 1350 to serve a folder; drops the first packet of every file when it is told to."""
+    """Enough of RFC 1350 to serve a folder. Where packets are lost, those are the first request for every file, and two in its middle."""
 
     def __init__(self, folder, lossy=False):
         self.folder, self.lossy, self.seen = folder, lossy, set()
@@ -228,10 +233,15 @@ class TftpServer:
         while True:
             packet, client = self.socket.recvfrom(2000)
             name = packet[2:packet.index(0, 2)].decode()
-            if self.lossy and (name, client) not in self.seen:
-                self.seen.add((name, client))
+            if self.lose((name, client)):
                 continue
             threading.Thread(target=self.serve, args=(name, client), daemon=True).start()
+
+    def lose(self, packet):
+        """The first of its kind, where packets are lost."""
+        first = packet not in self.seen
+        self.seen.add(packet)
+        return self.lossy and first
 
     def serve(self, name, client):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as data:
@@ -242,10 +252,17 @@ class TftpServer:
                 data.sendto(struct.pack("!HH", 5, 1) + b"no such file\0", client)
                 return
             content = path.read_bytes()
-            for number in range(len(content) // 512 + 1):
-                data.sendto(struct.pack("!HH", 3, number + 1) + content[number * 512:(number + 1) * 512], client)
-                while data.recv(100)[2:4] != struct.pack("!H", number + 1):
-                    pass
+            for number in range(1, len(content) // 512 + 2):
+                packet = struct.pack("!HH", 3, number) + content[(number - 1) * 512:number * 512]
+                # Of the second block the packet itself is lost, of the third its acknowledgement.
+                if number != 2 or not self.lose((name, client, number)):
+                    data.sendto(packet, client)
+                while True:
+                    acknowledged = struct.unpack("!H", data.recv(100)[2:4])[0]
+                    if acknowledged == number and not (number == 3 and self.lose((name, client, "acknowledgement"))):
+                        break
+                    if acknowledged == number - 1:  # asked for again
+                        data.sendto(packet, client)
 
 
 def publish(folder, ctl, itl):
@@ -281,6 +298,72 @@ def test_simulate_when_packets_are_lost(ctlsign, cluster, tmp_path):
     tftp = TftpServer(publish(tmp_path / "files", cluster["ctl"], cluster["itl"]), lossy=True)
     result = ctlsign("phone", "simulate", "--state", "lab", "--count", 1, "--source", f"tftp://127.0.0.1:{tftp.port}", "--quiet")
     assert result.out.startswith("1 phones: 2 lists taken")
+
+
+def test_simulate_takes_no_answer_that_is_cut(ctlsign, cluster, tmp_path):
+    content = cluster["ctl"].read_bytes()
+
+    class Short(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            if not self.path.endswith("/CTLFile.tlv"):
+                return self.send_error(404)
+            self.send_response(200)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[:-100])
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Short) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        told = ctlsign("phone", "simulate", "--state", "lab", "--count", 1, "--source", f"http://127.0.0.1:{web.server_address[1]}", expect=1).out
+        web.shutdown()
+    assert "CTLFile.tlv: the HTTP server's answer is cut" in told and ": 0 lists taken" in told
+
+
+def test_simulate_tries_every_address_of_a_name(ctlsign, cluster, serve, tmp_path):  # noqa: F811
+    """Whichever of them comes first, the servers listen on one alone."""
+    folder = publish(tmp_path / "files", cluster["ctl"], cluster["itl"])
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    handler.log_message = lambda *_: None
+    tftp, tvs = TftpServer(folder), serve("--database", cluster["database"])
+    (tmp_path / "hosts").write_text("127.0.0.9 one\n127.0.0.1 one\n127.0.0.1 two\n127.0.0.9 two\n")
+    way = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-Urm"]
+
+    def simulate(*options):
+        script = f'mount --bind "{tmp_path}/hosts" /etc/hosts; exec "$@"'
+        done = subprocess.run([*way, "sh", "-euc", script, "sh", PROGRAM, "phone", "simulate", "--quiet", "--json", *map(str, options)],
+                              capture_output=True, cwd=tmp_path, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        for name in ("one", "two"):
+            publish(folder, cluster["ctl"], cluster["itl"])
+            first = simulate("--state", name, "--count", 1, "--source", f"tftp://{name}:{tftp.port}")
+            assert (first["taken"], first["failed"]) == (2, 0)
+            publish(folder, cluster["new-ctl"], cluster["new-itl"])
+            second = simulate("--state", name, "--source", f"http://{name}:{web.server_address[1]}", "--tvs-server", f"{name}:{tvs.port}")
+            assert (second["taken"], second["queries"], second["failed"]) == (2, 1, 0)
+        web.shutdown()
+
+
+def test_simulated_phones_ask_the_servers_of_their_own(ctlsign, cluster, serve, tmp_path):  # noqa: F811
+    folder = publish(tmp_path / "files", cluster["new-ctl"], cluster["new-itl"])
+    near = "127.{}.{}.7".format(*divmod(os.getpid() % 65536, 256))  # nobody else has the port there
+    server = serve("--database", cluster["database"], listen=(f"{near}:2445",))
+    lists = f"{sums(cluster['ctl'])[0]},{sums(cluster['itl'])[0]}"
+    rows = {"SEP1": near, "SEP2": "nobody.invalid", "SEP3": f"nobody.invalid {near}", "SEP4": ""}
+    (tmp_path / "phones.csv").write_text("device,model,ctl,itl,tvs\n" + "".join(f"{name},8861,{lists},{row}\n" for name, row in rows.items()))
+    base = ["phone", "simulate", "--source", folder, "--phones", "phones.csv", *known(cluster)]
+    told = ctlsign(*base, "--state", "lab", expect=1).out
+    updated = {line.split(":")[0] for line in told.splitlines() if line.endswith(": Trust List updated")}
+    assert updated == {"SEP1", "SEP3"} and "SEP2: TCP connect() failed" in told
+    assert server.counters()["valid"] == 2
+    everybody = json.loads(ctlsign(*base, "--state", "other", "--tvs-server", near, "--json").out)
+    assert everybody["queries"] == 4 and everybody["refused"] == 0
 
 
 def test_simulate_a_phone_of_tls10(ctlsign, cluster, serve, tmp_path):  # noqa: F811

@@ -6,7 +6,9 @@ import resource
 import shutil
 import signal
 import socket
+import sqlite3
 import ssl
+import struct
 import subprocess
 import threading
 import time
@@ -14,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from conftest import KRAKOW, PROGRAM
-from tvs_server import (DEVICE, PUBLISHER, UNKNOWN, ask, captured_request, connect, context, der, element,  # noqa: F401  (fixtures)
+from tvs_server import (DEVICE, PUBLISHER, TOKEN, UNKNOWN, ask, captured_request, connect, context, der, element,  # noqa: F401  (fixtures)
                         keys, make_database, message, openssl, publisher_request, receive, serve)
 
 
@@ -108,6 +110,14 @@ def test_a_request_cut_off(serve):
         with contextlib.suppress(ConnectionError):
             plain.recv(100)
     server.wait_for("handshake failed")
+    socket.create_connection(("127.0.0.1", server.port)).close()
+    server.wait_for("handshake failed: the client closed the connection$")
+    with connect(server.port) as connection:
+        connection.sendall(captured_request()[:100])
+        time.sleep(0.5)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closed, it resets
+    server.wait_for("Connection reset by peer in the middle of a request$")
+    assert server.counters()["malformed"] == 2
     assert ask(server.port, captured_request()) == message(4, UNKNOWN)
 
 
@@ -132,6 +142,7 @@ def test_small_keys_only_when_asked(serve, ctlsign, keys):
     weak = context()
     weak.set_ciphers("DEFAULT:@SECLEVEL=0")
     assert ask(server.port, captured_request(), tls=weak) == message(4, UNKNOWN)
+    assert "warning: keys below 2048 bits are allowed" in server.text()
 
 
 @pytest.mark.parametrize("asked", ["--allow-tls10", "SECLEVEL"])
@@ -296,6 +307,45 @@ def test_the_ctl_is_read_again_when_it_changes(serve, tmp_path):
     assert ask(server.port, publisher_request())[10:14] == element(7, b"\0")
 
 
+def test_a_change_is_seen_while_signals_come(serve, tmp_path):
+    ctl = tmp_path / "CTLFile.tlv"
+    server = serve("--ctl", ctl)
+    shutil.copy(KRAKOW / "CTLFile-tokens.tlv", ctl)
+    deadline = time.monotonic() + 60
+    while "5 of the CTL" not in server.text():
+        assert time.monotonic() < deadline, server.text()
+        server.process.send_signal(signal.SIGUSR1)
+        time.sleep(0.1)
+
+
+def test_what_could_not_be_read_is_tried_again(serve, tmp_path):
+    path = make_database(tmp_path / "db", [(TOKEN, "SAST", 1)])
+    server = serve("--database", path)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        os.utime(path)
+        server.wait_for("going on with what was loaded before")
+        database.execute("ROLLBACK")
+    server.wait_for("serving 1 certificates of the database", 2)
+    assert server.text().count("going on with what was loaded before") == 1, "told once"
+
+
+def test_the_size_of_a_request_is_limited_as_asked(serve):
+    server = serve("--max-message", 64)
+    assert ask(server.port, captured_request()) == b""
+    server.wait_for(f"a request of {len(captured_request())} octets is too large")
+
+
+def test_it_listens_everywhere_unless_told(keys):
+    way = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-Urn"]  # nobody else has the port there
+    with subprocess.Popen([*way, PROGRAM, "tvs", "serve", "--key", keys / "tvs.pem", "--ctl", KRAKOW / "CTLFile-tokens.tlv"],
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        expected = ["listening on 0.0.0.0:2445\n"] + ["listening on [::]:2445\n"] * Path("/proc/net/if_inet6").exists()
+        assert [process.stdout.readline() for _ in expected] == expected
+        process.terminate()
+        assert process.wait(timeout=60) == 0
+
+
 def test_sighup_loads_the_key_again(serve, keys, tmp_path):
     own = tmp_path / "own"
     own.mkdir()
@@ -347,6 +397,7 @@ def test_stop_finishes_the_answer_under_way(serve, keys, tmp_path):
     with connect(server.port) as connection:
         asked = 16384 // len(request)  # in one record of TLS: the server has them all
         connection.sendall(request * asked)
+        connection.sendall(request)  # never read by the server: no reason to throw away what it has written
         server.wait_for("QUERY_CERT_REQ")
         before, now = 0, 1
         while before != now:  # until nothing goes in any more

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import sqlite3
+import ssl
 import time
 
 from tvs_server import PUBLISHER, TOKEN, ask, der, element, keys, make_database, message, publisher_request, serve  # noqa: F401  (fixtures)
@@ -57,6 +58,20 @@ def test_import_leaves_out_what_is_wrong_and_says_so(ctlsign, tmp_path):
         database.commit()
     assert "certificates" in ctlsign("tvs", "import-database", "empty", "-o", "other.db", expect=3).err
     assert not (tmp_path / "other.db").exists()
+
+
+def test_import_leaves_out_a_name_that_is_no_text(ctlsign, tmp_path):
+    path = make_database(tmp_path / "old.sqlite3", [(PUBLISHER, "SAST", 1)])
+    odd = der(TOKEN)
+    name = b"SAST-ADN0054f509"
+    assert odd.count(name) > 0
+    odd = odd.replace(name, b"SAST\0" + name[5:])
+    pem = ssl.DER_cert_to_PEM_cert(odd)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("INSERT INTO certificates VALUES (?, '1', 's', 'i', ?, 'SAST', 1)", (hashlib.sha256(odd).hexdigest(), pem))
+        database.commit()
+    result = ctlsign("tvs", "import-database", "old.sqlite3", "-o", "tvs.db", expect=1)
+    assert "1 certificates, 1 left out" in result.out and "its names cannot be written as text" in result.err
 
 
 def test_a_foreign_database_does_not_talk_to_the_terminal(ctlsign, serve, tmp_path):

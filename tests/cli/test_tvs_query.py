@@ -4,7 +4,9 @@ import json
 import select
 import socket
 import ssl
+import subprocess
 import threading
+import time
 
 from conftest import KRAKOW
 from tvs_server import PUBLISHER, TOKEN, UNKNOWN, der, keys, make_database, message, serve  # noqa: F401  (fixtures)
@@ -53,6 +55,23 @@ def test_query_says_what_went_wrong(ctlsign, tmp_path):
     ctlsign("tvs", "query", "127.0.0.1:1", expect=2)
     ctlsign("tvs", "query", "127.0.0.1:1", "--list", KRAKOW / "CTLFile-tokens.tlv", "--verify", expect=2)
     ctlsign("tvs", "query", "127.0.0.1:1", "--certificate", PUBLISHER, "--name-style", "x", expect=2)
+
+
+def test_query_presents_what_a_phone_would(ctlsign, keys, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with open(tmp_path / "log", "wb") as log, subprocess.Popen(
+            ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", keys / "tvs.pem", "-key", keys / "tvs.pem", "-Verify", "1", "-naccept", "2"],
+            stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.PIPE) as server:
+        while b"ACCEPT" not in (tmp_path / "log").read_bytes():
+            assert server.poll() is None
+            time.sleep(0.05)
+        question = ["tvs", "query", f"127.0.0.1:{port}", "--certificate", PUBLISHER, "--server-certificate", keys / "tvs.pem", "--timeout", 10]
+        ctlsign(*question, expect=6)
+        ctlsign(*question, "--identity", keys / "next.pem", expect=6)
+        server.wait(timeout=60)
+    log = (tmp_path / "log").read_text(errors="replace")
+    assert log.count("peer did not return a certificate") == 1 and log.count("CN=TVS-next") + log.count("CN = TVS-next") >= 1, log
 
 
 def test_query_takes_no_answer_to_another_question(ctlsign, keys):

@@ -4,11 +4,14 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <ctlsign/phone/decision.hpp>
 #include <ctlsign/trustlist/decode.hpp>
 #include <ctlsign/trustlist/names.hpp>
+#include <ctlsign/tvs/certificate_store.hpp>
+#include <ctlsign/tvs/phone_answer.hpp>
 #include <tests/support/krakow.hpp>
 
 /// A cluster as its phones see it: a CTL and an ITL, and signers that they know in every way there is.
@@ -148,15 +151,31 @@ inline std::shared_ptr<const TrustList> new_list(Signer signer, Digest digest = 
                 open_signer(signer));
 }
 
+/// What the TVS server of the cluster vouches from: the CTL has both tokens, one of which was uploaded.
+inline const tvs::CertificateStore& certificate_store() {
+    static const tvs::CertificateStore kStore = [] {
+        std::vector<tvs::DatabaseEntry> database;
+        for (const Signer known : {Signer::InCtl, Signer::InItl, Signer::HashOnly, Signer::InTvsDatabase})
+            database.push_back({certificate_of(known), {Role::Sast}});
+        std::vector<RecordDraft> records;
+        for (const Signer in_ctl : {Signer::InCtl, Signer::HashOnly, Signer::InCtlCacheOnly})
+            records.push_back(record_of(certificate_of(in_ctl), Role::Sast, style_of(in_ctl)));
+        const auto ctl = sign(draft_by(Signer::InCtl, std::move(records)), open_signer(Signer::InCtl));
+        return tvs::CertificateStore(database, ctl.get());
+    }();
+    return kStore;
+}
+
 /// The TVS server of the cluster, asked for SIGNER.
 inline TvsServer tvs_server(Signer signer) {
     TvsServer server;
     server.state = TvsServer::State::Answers;
     server.certificate = tvs().certificate;
-    if (signer != Signer::InCtlCacheOnly && signer != Signer::Unknown) {
-        server.answer.certificate = certificate_of(signer);
-        server.answer.roles = {Role::Sast};
-    }
+    const SignerId asked = make_signer_id(certificate_of(signer), style_of(signer));
+    auto source = tvs::CertificateStore::Source::Nowhere;
+    const tvs::Message response = certificate_store().respond(
+        {1001, 0, tvs::QueryRequest{"", asked.name, asked.issuer, asked.serial}}, source);
+    server.answer = tvs::to_phone(std::get<tvs::QueryResponse>(response.body));
     return server;
 }
 

@@ -46,18 +46,25 @@ class Cluster {
 
     // The server vouches for its own certificate, and for those that were put into CallManager-trust and
     // Phone-SAST-trust.
-    tvs::Endpoint serve(std::vector<Signer> phone_sast_trust = {}) {
+    tvs::Endpoint serve(std::vector<Signer> phone_sast_trust = {}, tvs::OldTls old = tvs::OldTls::Refused) {
         std::vector<tvs::DatabaseEntry> entries{{certificate_of(signer_), {Role::Sast, Role::Tftp}}};
         for (const Signer uploaded : phone_sast_trust)
             entries.push_back({certificate_of(uploaded), {Role::Sast, Role::Tftp}});
         const auto ctl = list(ListKind::Ctl);
         tvs::Server::Options options{{{"127.0.0.1", 0}}, {{tvs_.certificate}, tvs_.key}};
-        options.policy.small_keys = tvs::SmallKeys::Allowed;
+        options.policy = {old, tvs::SmallKeys::Allowed};
         options.limits.per_address = 10000;
         server_ = std::make_unique<tvs::Server>(
             std::move(options), std::make_shared<const tvs::CertificateStore>(entries, ctl.get()),
             [](tvs::Severity, std::string_view) {});
         return server_->endpoints().at(0);
+    }
+    /// "Prepare cluster for rollback to pre-8.0".
+    void empty_itl() {
+        auto draft = draft_by(signer_, {record_of(certificate_of(signer_), Role::Sast),
+                                        krakow::bare_record("cucm-1051-a-pub", krakow::kPublisherAddress)});
+        draft.header.filename = "ITLFile.tlv";
+        store(sign(draft, open_signer(signer_)), "ITLFile.tlv");
     }
     tvs::Counters counters() const { return server_->counters(); }
     void become(Signer signer) { signer_ = signer; }
@@ -112,12 +119,12 @@ class Replay : public ::testing::Test {
     Phones phones_{Models{{kModern, "8861"}, {kWithoutSbd, "7960"}}};
 };
 
-std::vector<std::string> taken_through_tvs(const tvs::Endpoint& server, const TrustList& ctl) {
-    const auto query =
-        tvs::encode({1001, 0,
-                     tvs::QueryRequest{"CP-8861-SEPB000B4BA0AEE", std::string(ctl.signer_name()),
-                                       std::string(ctl.signer_issuer()),
-                                       Bytes(ctl.signer_serial().begin(), ctl.signer_serial().end())}});
+std::vector<std::string> taken_through_tvs(const tvs::Endpoint& server, const TrustList& ctl,
+                                           const std::string& device = "CP-8861-SEPB000B4BA0AEE") {
+    const auto query = tvs::encode(
+        {1001, 0,
+         tvs::QueryRequest{device, std::string(ctl.signer_name()), std::string(ctl.signer_issuer()),
+                           Bytes(ctl.signer_serial().begin(), ctl.signer_serial().end())}});
     const std::size_t certificate = certificate_of(Signer::InTvsDatabase).der().size();
     return {"Attempting connect to TVS server addr [" + to_text(server) + "]",
             "TCP connect() successful",
@@ -240,6 +247,27 @@ TEST_F(Replay, AnOlderHeaderIsNoticedInTheLog) {
     a_.publish();
     phones_.start(a_, {});
     EXPECT_THAT(phones_.logs[kOlder], Contains("AUTH: hdr ver 1.2 (knows only upto 1.1)"));
+    b_.publish();
+    const auto server = a_.serve({Signer::InTvsDatabase}, tvs::OldTls::Allowed);
+    phones_.start(b_, {server});
+    auto expected = taken_through_tvs(server, *b_.list(ListKind::Ctl), "CP-7962-SEP000000000002");
+    const auto parsed = std::ranges::find(expected, "TL parse to table: CTL_SUCCESS");
+    expected.insert(parsed, "AUTH: hdr ver 1.2 (knows only upto 1.1)");
+    EXPECT_THAT(first_lines(phones_.logs[kOlder], expected.size()), ElementsAreArray(expected));
+}
+
+TEST_F(Replay, AfterARollbackAnyItlAndUnsignedConfigurationAreTaken) {
+    a_.publish();
+    phones_.start(a_, {});
+    a_.empty_itl();
+    EXPECT_EQ(phones_.start(a_, {}).taken, 2U) << "the emptied ITL, which the CTL's signer has signed";
+    EXPECT_THAT(phones_.logs[kModern], Contains("File Not Found <SEPB000B4BA0AEE.cnf.xml.sgn>"));
+    EXPECT_THAT(phones_.logs[kModern], Contains("File Not Found <SEPB000B4BA0AEE.cnf.xml>"));
+    b_.publish();
+    const auto summary = phones_.start(b_, {b_.serve({Signer::InTvsDatabase})});
+    EXPECT_EQ(summary.refused, 2U) << "the CTL was not emptied, and no TVS certificate is left";
+    EXPECT_EQ(summary.taken, 2U) << "the ITL";
+    EXPECT_EQ(summary.queries, 0U);
 }
 
 TEST_F(Replay, ManyPhonesAtOnceLoseNoAnswer) {
