@@ -16,11 +16,16 @@ from tvs_server import UNKNOWN, ask, captured_request, connect, der, keys, messa
 
 
 @pytest.fixture
-def token(ctlsign, tmp_path, keys, monkeypatch):
+def profile():
+    return "plain-softhsm"
+
+
+@pytest.fixture
+def token(ctlsign, tmp_path, keys, monkeypatch, profile):
     """Plugs and pulls the token that holds the server's key."""
     env = {"CTLSIGN_VIRTUAL_TOKENS": str(tmp_path / "virtual")}
     openssl("rsa", "-in", keys / "tvs.pem", "-out", tmp_path / "key.pem")
-    ctlsign("virtual", "create", "TVS", "--profile", "plain-softhsm", "--key", tmp_path / "key.pem", "--certificate", keys / "tvs.pem", env=env)
+    ctlsign("virtual", "create", "TVS", "--profile", profile, "--key", tmp_path / "key.pem", "--certificate", keys / "tvs.pem", env=env)
     env |= json.loads(ctlsign("virtual", "env", "--json", env=env).out)
     for name, value in env.items():
         monkeypatch.setenv(name, value)
@@ -51,6 +56,16 @@ def test_the_key_on_a_token(serve, token, tmp_path, keys):
     assert ask(server.port, captured_request()) == message(4, UNKNOWN)
     server.stop()
     assert (tmp_path / "virtual/tokens/TVS/user-pin").read_text().strip() not in server.text()
+
+
+@pytest.mark.parametrize("profile", ["publisher-hsm"])
+@pytest.mark.usefixtures("token")
+def test_a_token_that_cannot_make_pss_speaks_tls_1_2(serve, tmp_path):
+    server = serve("--pin-source", f"file:{tmp_path}/virtual/tokens/TVS/user-pin", key="pkcs11:token=TVS")
+    with connect(server.port) as connection:
+        assert connection.version() == "TLSv1.2"
+        connection.sendall(captured_request())
+        assert receive(connection) == message(4, UNKNOWN)
 
 
 def test_the_question_for_the_pin_can_be_ended(token):
