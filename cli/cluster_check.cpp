@@ -153,11 +153,9 @@ ExitCode run(const ChangeOptions& options) {
     std::string text;
     for (const Row& row : rows) {
         json["checks"].push_back({{"what", row.what}, {"ready", row.ready}, {"text", row.text}});
-        text += row.kind == Kind::Note ? fmt::format("{}: {}\n", row.what, row.text)
-                                       : fmt::format("{} {}: {}\n",
-                                                     coloured(row.ready ? "ready    " : "not ready",
-                                                              row.ready ? Tone::Good : Tone::Bad),
-                                                     row.what, row.text);
+        if (row.kind != Kind::Note)
+            text += coloured(row.ready ? "ready    " : "not ready", row.ready ? Tone::Good : Tone::Bad) + ' ';
+        text += fmt::format("{}: {}\n", printable(row.what), printable(row.text));
     }
     options.format == Format::AsJson ? print_json(json) : print(text);
     return ready ? ExitCode::Done : ExitCode::No;

@@ -46,8 +46,9 @@ Json to_json(const cluster::KnownToken& token, bool named) {
 }
 
 std::string to_line(const cluster::KnownToken& token, bool named) {
-    return fmt::format("{}{}{}: {}, {}\n", token.label, token.serial.empty() ? "" : ", serial ", token.serial,
-                       to_text(token.state), named ? "in the CTL" : "not in the CTL");
+    return fmt::format("{}{}{}: {}, {}\n", printable(token.label), token.serial.empty() ? "" : ", serial ",
+                       printable(token.serial), to_text(token.state),
+                       named ? "in the CTL" : "not in the CTL");
 }
 
 ExitCode change(const ClusterTokenOptions& options) {
@@ -82,7 +83,8 @@ bool remember(const ClusterTokenOptions& options) {
     if (options.change.format == Format::AsJson)
         print_json({{"token", to_json(known, false)}, {"dry-run", options.change.dry_run}});
     else if (options.change.dry_run)
-        print(fmt::format("{}: would be {}; nothing is changed\n", known.label, to_text(options.because)));
+        print(fmt::format("{}: would be {}; nothing is changed\n", printable(known.label),
+                          to_text(options.because)));
     else
         print(to_line(known, false));
     return true;

@@ -107,12 +107,12 @@ ExitCode run(const TokenReadyOptions& options) {
             where = fmt::format(" {}, PIN: {}", row.plugged->token.text(), to_text(row.pin));
         }
         json["tokens"].push_back(std::move(entry));
-        text +=
-            fmt::format("{} {}:{}{}{}\n",
-                        coloured(row.problems.empty() ? "ready    " : "not ready",
-                                 row.problems.empty() ? Tone::Good : Tone::Bad),
-                        certificate.common_name(), where, where.empty() || row.problems.empty() ? "" : ";",
-                        row.problems.empty() ? "" : " " + fmt::format("{}", fmt::join(row.problems, "; ")));
+        text += fmt::format(
+            "{} {}:{}{}{}\n",
+            coloured(row.problems.empty() ? "ready    " : "not ready",
+                     row.problems.empty() ? Tone::Good : Tone::Bad),
+            printable(certificate.common_name()), where, where.empty() || row.problems.empty() ? "" : ";",
+            row.problems.empty() ? "" : " " + fmt::format("{}", fmt::join(row.problems, "; ")));
     }
     const bool all = ready == wanted.size() && !wanted.empty();
     json["ready"] = all;

@@ -145,7 +145,7 @@ std::vector<std::string> describe_not_in_ctl(const State& state) {
 std::string token_name(const sast::Certificate& token) {
     std::string name = token.common_name();
     name.erase(name.find_last_not_of(' ') + 1);
-    return name;
+    return printable(name);
 }
 
 std::string token_names(std::span<const sast::Certificate> tokens, std::string_view separator) {

@@ -70,8 +70,8 @@ std::vector<Expiry> list_expiries(const State& state, std::int64_t now) {
     }
     for (const KnownToken& token : state.tokens) {
         if (token.state == TokenState::InUse)
-            expiries.push_back(
-                make("token " + token.label, token.certificate, now, "phones may refuse what it signs"));
+            expiries.push_back(make("token " + printable(token.label), token.certificate, now,
+                                    "phones may refuse what it signs"));
     }
     std::ranges::stable_sort(expiries, {},
                              [](const Expiry& expiry) { return expiry.certificate.not_after(); });

@@ -127,7 +127,7 @@ std::vector<Refusal> check_phone_sast_trust(const State& state, std::span<const 
              fmt::format(
                  "{} is not in Phone-SAST-trust: export its certificate (token export-certificate) and "
                  "import it (cluster certificate import --store Phone-SAST-trust)",
-                 token.common_name()),
+                 token_name(token)),
              "TVS does not vouch for the token, and every phone needs its CTL deleted by hand"});
     }
     return refusals;
@@ -139,7 +139,7 @@ std::optional<Refusal> check_is_token(const State& state, const sast::Certificat
     });
     if (!own) return std::nullopt;
     return Refusal{ClusterRule::TwoTokens,
-                   fmt::format("{} is a server's own certificate, no security token's", token.common_name()),
+                   fmt::format("{} is a server's own certificate, no security token's", token_name(token)),
                    std::nullopt};
 }
 
@@ -150,7 +150,7 @@ std::optional<Refusal> check_not_expired(const State& state, const sast::Certifi
         ClusterRule::PhoneSastTrust,
         fmt::format("{} expired in Phone-SAST-trust on {}: it can no longer update the CTL; sign with "
                     "another token",
-                    token.common_name(), format_utc(token.not_after())),
+                    token_name(token), format_utc(token.not_after())),
         "phones that ask TVS refuse the new CTL"};
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include <ctlsign/cluster/contents.hpp>
 #include <ctlsign/cluster/rules.hpp>
 #include <tests/support/cluster_state.hpp>
 
@@ -95,6 +96,14 @@ TEST(Anchors, HoldEachOther) {
             }
         }
     }
+}
+
+TEST(TokenName, CannotTalkToTheTerminal) {
+    const auto token = make_certificate(load_key(krakow::kRegenerated + ".key"), "SAST-\x1b[31mX   ", 78);
+    EXPECT_EQ(token_name(token), "SAST-\\x1B[31mX");
+    const auto refusals = check_phone_sast_trust(krakow_state("10.5(2)"), std::array{token});
+    ASSERT_EQ(refusals.size(), 1U);
+    EXPECT_THAT(refusals.front().text, HasSubstr("SAST-\\x1B[31mX is not in Phone-SAST-trust"));
 }
 
 }  // namespace
