@@ -28,7 +28,16 @@ void end_unfinished(cluster::Writer& writer, Purpose purpose) {
                    : "it is undone now: every node serves what it served before");
 }
 
+void tell_way_out(const cluster::Database& database) {
+    if (const auto way = cluster::find_way_out(database)) print_note(describe_way_out(*way));
+}
+
 }  // namespace
+
+std::string describe_way_out(std::string_view way) {
+    return fmt::format("recover --way {0} was ended in the middle: ctlsign cluster recover --way {0} goes on",
+                       way);
+}
 
 void add_cluster_option(Command command, ClusterOptions& options) {
     command.add_option("--cluster", options.path, "The cluster's file (default cluster.db)")
@@ -61,6 +70,7 @@ void require_allowed(const std::vector<cluster::Refusal>& refusals, Force force)
 Administration::Administration(const ClusterOptions& options, std::string_view command, Purpose purpose)
     : database(cluster::Database::open(options.path)), writer(database, command, kPatience) {
     end_unfinished(writer, purpose);
+    tell_way_out(database);
 }
 
 const cluster::Node& get_node(const cluster::State& state, const std::string& name) {

@@ -31,13 +31,17 @@ void require_possible(const std::vector<cluster::Refusal>& refusals, Force force
 /// What a command is about to do to a cluster: --dry-run changes nothing.
 enum class Purpose { Change, Rehearse };
 /// A cluster opened to change it, by one administrator at a time. What an earlier command left half done is
-/// ended first, and told of; who rehearses is refused until it is (Errc::Unfinished).
+/// ended first, and told of; who rehearses is refused until it is (Errc::Unfinished). A way out of a loss
+/// that has been begun is told of.
 struct Administration {
     cluster::Database database;
     cluster::Writer writer;
     Administration(const ClusterOptions& options, std::string_view command,
                    Purpose purpose = Purpose::Change);
 };
+
+/// What is said of a way out of a loss that was begun (cluster::find_way_out).
+std::string describe_way_out(std::string_view way);
 
 /// The node of that name. Throws UsageError.
 const cluster::Node& get_node(const cluster::State& state, const std::string& name);

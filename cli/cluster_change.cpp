@@ -137,12 +137,12 @@ cluster::Planned work_out(const cluster::Request& request, Outlook& outlook, For
     return planned;
 }
 
-void require_feasible(const ChangeOptions& options, cluster::Request request,
-                      const std::vector<GivenToken>& at_hand, Outset outset) {
+void require_feasible(const cluster::Database& database, const ChangeOptions& options,
+                      cluster::Request request, const std::vector<GivenToken>& at_hand, Outset outset) {
     complete(request, options);
-    Administration administration(options.cluster, "cluster recover", purpose_of(options));
-    Outlook outlook = look_ahead(administration.database, outset);
-    const auto fleet = find_fleet(options.fleet, administration.database);
+    if (request.present.empty()) request.present = certificates_at_hand(at_hand);
+    Outlook outlook = look_ahead(database, outset);
+    const auto fleet = find_fleet(options.fleet, database);
     if (fleet) choose_first_digest(request, outlook.state, *fleet);
     const cluster::Planned planned = work_out(request, outlook, options.force);
     if (fleet)
@@ -153,12 +153,10 @@ void require_feasible(const ChangeOptions& options, cluster::Request request,
     prepare_nodes(outlook.nodes, Bytes(size_when_signed(*planned.plan)));
 }
 
-Json perform_change(const ChangeOptions& options, cluster::Request request, const Wording& wording,
-                    Background background) {
+Json perform_change(Administration& administration, const ChangeOptions& options, cluster::Request request,
+                    const Wording& wording, Background background) {
     auto& at_hand = background.at_hand;
     complete(request, options);
-    Administration administration(options.cluster, fmt::format("cluster {}", to_text(request.operation)),
-                                  purpose_of(options));
     Outlook outlook = look_ahead(administration.database, background.outset);
     const cluster::State& state = outlook.state;
     auto& nodes = outlook.nodes;
@@ -166,6 +164,8 @@ Json perform_change(const ChangeOptions& options, cluster::Request request, cons
     for (const std::string& text : options.signers.tokens)
         tokens.push_back(find_given_token(text, options.signers.token));
     if (!tokens.empty()) request.tokens = certificates_of(tokens);
+    std::ranges::move(tokens, std::back_inserter(at_hand));
+    if (request.present.empty()) request.present = certificates_at_hand(at_hand);
 
     const auto fleet = find_fleet(options.fleet, administration.database);
     if (fleet) choose_first_digest(request, state, *fleet);
@@ -173,7 +173,6 @@ Json perform_change(const ChangeOptions& options, cluster::Request request, cons
     cluster::Planned planned = work_out(request, outlook, options.force);
     require_allowed(planned.refusals, options.force);
     cluster::Plan& plan = *planned.plan;
-    std::ranges::move(tokens, std::back_inserter(at_hand));
     name_tokens(plan, at_hand);
     if (background.amend) background.amend(plan);
     for (const std::string& note : plan.notes) print_note(note);
@@ -209,7 +208,10 @@ Json perform_change(const ChangeOptions& options, cluster::Request request, cons
 
 ExitCode change_cluster(const ChangeOptions& options, cluster::Request request, const Wording& wording,
                         std::vector<GivenToken> at_hand) {
-    const Json report = perform_change(options, std::move(request), wording, {std::move(at_hand)});
+    Administration administration(options.cluster, fmt::format("cluster {}", to_text(request.operation)),
+                                  purpose_of(options));
+    const Json report =
+        perform_change(administration, options, std::move(request), wording, {std::move(at_hand)});
     if (options.format == Format::AsJson) print_json(report);
     return ExitCode::Done;
 }

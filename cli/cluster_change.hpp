@@ -56,25 +56,29 @@ Outlook look_ahead(const cluster::Database& database, Outset outset);
 /// Works REQUEST out as far as rules and nodes go. Throws Errc::RuleRefused, Errc::NodeFailed.
 cluster::Planned work_out(const cluster::Request& request, Outlook& outlook, Force force);
 
+/// What else a plan is to remember; may be empty.
+using Amendment = std::function<void(cluster::Plan&)>;
 /// What is known of a change beforehand.
 struct Background {
     std::vector<GivenToken> at_hand{};  ///< tokens that the request names already
     Outset outset = Outset::Now;
-    std::function<void(cluster::Plan&)> amend{};  ///< what else the plan is to remember; may be empty
+    Amendment amend{};
 };
 /// Carries REQUEST out from the first rule to the last node; what OPTIONS say is filled in here. Prints what
 /// is said in words; the answer is the report for --json.
-Json perform_change(const ChangeOptions& options, cluster::Request request, const Wording& wording,
-                    Background background);
+Json perform_change(Administration& administration, const ChangeOptions& options, cluster::Request request,
+                    const Wording& wording, Background background);
 /// The same, the report printed.
 ExitCode change_cluster(const ChangeOptions& options, cluster::Request request, const Wording& wording,
                         std::vector<GivenToken> at_hand = {});
 
-/// Throws what change_cluster would before it asks for the PIN. Changes nothing, asks nobody.
-void require_feasible(const ChangeOptions& options, cluster::Request request,
-                      const std::vector<GivenToken>& at_hand, Outset outset);
+/// Throws what perform_change would before it asks for the PIN. Changes nothing, asks nobody.
+void require_feasible(const cluster::Database& database, const ChangeOptions& options,
+                      cluster::Request request, const std::vector<GivenToken>& at_hand, Outset outset);
 
-/// Takes the CTL from every node, or from NODE alone. Prints and answers as perform_change does.
-Json perform_deletion(const ChangeOptions& options, const std::string& node = {});
+/// Takes the CTL from every node, or from NODE alone. Prints and answers as perform_change does; AMEND as
+/// there.
+Json perform_deletion(Administration& administration, const ChangeOptions& options,
+                      const std::string& node = {}, const Amendment& amend = {});
 
 }  // namespace ctlsign::cli

@@ -27,8 +27,9 @@ struct Row {
     Kind kind = Kind::Check;
 };
 
-bool usable(const pkcs11::PinStatus& pin) {
-    return pin.state == pkcs11::PinState::Good || pin.state == pkcs11::PinState::CountLow;
+bool usable(const pkcs11::PinStatus& pin, pkcs11::FinalTry final_try) {
+    return pin.state == pkcs11::PinState::Good || pin.state == pkcs11::PinState::CountLow ||
+           (pin.state == pkcs11::PinState::FinalTry && final_try == pkcs11::FinalTry::Spend);
 }
 
 // Whether the next change of the CTL can be finished, found out without a PIN and without a change.
@@ -78,6 +79,7 @@ class Check {
         if (tokens_.empty() && !options_.way && has_ctl && state_.ctl()->way == cluster::Way::Tokens)
             find_plugged(cluster::token_certificates(decode_list(ByteView(state_.ctl()->octets))));
         request_.tokens = certificates_of(tokens_);
+        request_.present = certificates_at_hand(tokens_);
     }
 
     void find_plugged(const std::vector<sast::Certificate>& wanted) {
@@ -85,7 +87,8 @@ class Check {
             for (auto& identity : sast::list_identities(token)) {
                 if (std::ranges::find(wanted, identity.certificate) == wanted.end()) continue;
                 const pkcs11::PinStatus pin = pin_status(token);
-                add(token.info().label, "a token of the CTL, PIN: " + to_text(pin), usable(pin));
+                add(token.info().label, "a token of the CTL, PIN: " + to_text(pin),
+                    usable(pin, options_.signers.token.final_try));
                 tokens_.push_back({token.info().label, identity.certificate, std::move(identity)});
             }
         }
@@ -132,7 +135,7 @@ class Check {
             }
             const pkcs11::PinStatus pin = pin_status(token->plugged->token);
             add("signer", fmt::format("{}, PIN: {}", opened.signer->facts().description, to_text(pin)),
-                usable(pin));
+                usable(pin, options_.signers.token.final_try));
         } catch (const std::exception& error) {
             add("signer", error.what(), false);
         }

@@ -48,16 +48,17 @@ Json report_dry_run(const std::vector<cluster::ReachedNode>& nodes, Format forma
 
 }  // namespace
 
-Json perform_deletion(const ChangeOptions& options, const std::string& node_name) {
+Json perform_deletion(Administration& administration, const ChangeOptions& options,
+                      const std::string& node_name, const Amendment& amend) {
     cluster::Request request;
     request.operation = cluster::Operation::DeleteCtl;
-    Administration administration(options.cluster, "cluster delete-ctl", purpose_of(options));
     Outlook outlook = look_ahead(administration.database, Outset::Now);
     const cluster::State& state = outlook.state;
     auto& nodes = outlook.nodes;
-    const cluster::Planned planned = work_out(request, outlook, options.force);
+    cluster::Planned planned = work_out(request, outlook, options.force);
     require_allowed(planned.refusals, options.force);
     if (!node_name.empty()) select_node(nodes, state, node_name);
+    if (amend) amend(*planned.plan);
     if (options.dry_run) return report_dry_run(nodes, options.format);
     confirm(kQuestion, options.answer);
     cluster::backup_before_change(administration.database);
@@ -79,7 +80,8 @@ Json perform_deletion(const ChangeOptions& options, const std::string& node_name
 namespace {
 
 ExitCode run(const ChangeOptions& options, const std::string& node) {
-    const Json report = perform_deletion(options, node);
+    Administration administration(options.cluster, "cluster delete-ctl", purpose_of(options));
+    const Json report = perform_deletion(administration, options, node);
     if (options.format == Format::AsJson) print_json(report);
     return ExitCode::Done;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 
 #include <cli/cluster.hpp>
 #include <cli/cluster_change.hpp>
@@ -39,6 +40,13 @@ bool holds(const Certificates& certificates, const sast::Certificate& certificat
     return std::ranges::find(certificates, certificate) != certificates.end();
 }
 
+// Whether NAME, as a person says it, means TOKEN.
+bool means(const std::string& name, const GivenToken& token) {
+    const std::string common_name = token.certificate.common_name();
+    return token.text == name || common_name == name || common_name == fmt::format("{:24}", name) ||
+           (token.plugged && token.plugged->token.info().serial == name);
+}
+
 // Those of the tokens that NAMES mean, of the cluster or plugged in.
 Certificates find_named(const std::vector<std::string>& names, const cluster::State& state,
                         const std::vector<GivenToken>& plugged) {
@@ -48,10 +56,17 @@ Certificates find_named(const std::vector<std::string>& names, const cluster::St
             named.push_back(known->certificate);
             continue;
         }
-        const auto token = std::ranges::find(plugged, name, &GivenToken::text);
-        if (token == plugged.end())
+        std::set<std::string> serials;
+        for (const GivenToken& token : plugged) {
+            if (!means(name, token)) continue;
+            named.push_back(token.certificate);
+            serials.insert(token.plugged->token.info().serial);
+        }
+        if (serials.empty())
             throw UsageError(fmt::format("there is no token {}: see ctlsign cluster token list", name));
-        named.push_back(token->certificate);
+        if (serials.size() > 1)
+            throw UsageError(fmt::format("{} means {} tokens: name one by its serial number: {}", name,
+                                         serials.size(), fmt::join(serials, ", ")));
     }
     return named;
 }
@@ -88,17 +103,24 @@ cluster::TokenCondition condition_of(const sast::Certificate& certificate, const
     return certificate.not_after() < unix_now() ? TokenCondition::Expired : TokenCondition::Ready;
 }
 
-// Whether the publisher's key of STORE is where the stores say.
+// Whether the publisher's key of STORE is the one that was named, or where the stores say.
 bool key_loads(const cluster::State& state, cluster::Store store, const ClusterRecoverOptions& options) {
     const auto* own = find_publisher_certificate(state, store);
-    if (own == nullptr || !own->key) return false;
-    try {
-        open_key(*own->key, own->certificate, options.change.signers.token);
-        return true;
-    } catch (const Error& error) {
-        print_note(error.what());
-        return false;
+    if (own == nullptr) return false;
+    std::vector<std::string> places;
+    if (!options.change.signers.signer.empty()) places.push_back(options.change.signers.signer);
+    if (own->key) places.push_back(*own->key);
+    std::string problem;
+    for (const std::string& place : places) {
+        try {
+            open_key(place, own->certificate, options.change.signers.token);
+            return true;
+        } catch (const Error& error) {
+            problem = error.what();
+        }
     }
+    if (!problem.empty()) print_note(problem);
+    return false;
 }
 
 // Why a token that the CTL does not name is not taken unless somebody says so; empty where it is none that
@@ -123,12 +145,8 @@ bool is_usable(const cluster::State& state, const sast::Certificate& certificate
 // The token that NAME means, of those plugged in, or by its certificate in a file.
 GivenToken find_spare(const std::string& name, const std::vector<GivenToken>& plugged,
                       const TokenOptions& options) {
-    const auto means = [&](const GivenToken& token) {
-        const std::string common_name = token.certificate.common_name();
-        return token.text == name || common_name == name || common_name == fmt::format("{:24}", name) ||
-               (token.plugged && token.plugged->token.info().serial == name);
-    };
-    if (std::ranges::count_if(plugged, means) == 1) return *std::ranges::find_if(plugged, means);
+    const auto meant = [&](const GivenToken& token) { return means(name, token); };
+    if (std::ranges::count_if(plugged, meant) == 1) return *std::ranges::find_if(plugged, meant);
     return find_given_token(name, options);
 }
 
@@ -166,7 +184,9 @@ Found look(const cluster::State& state, const ClusterRecoverOptions& options) {
     for (const std::string& name : options.tokens) {
         const GivenToken token = find_spare(name, found.plugged, options.change.signers.token);
         const bool signs = holds(named, token.certificate);
-        (signs ? found.facts.signers : spares).push_back(token.certificate);
+        auto& list = signs ? found.facts.signers : spares;
+        // The last one signs: what is no more than the file of a certificate comes before.
+        list.insert(token.plugged ? list.end() : list.begin(), token.certificate);
         // As it was named, URI and all, before what was found without a name.
         found.plugged.insert(token.plugged ? found.plugged.begin() : found.plugged.end(), token);
         const cluster::TokenCondition found_so = condition(token.certificate);
@@ -271,36 +291,40 @@ ExitCode report(const cluster::Assessment& assessment, const std::vector<std::op
 }
 
 // A deletion cannot be taken back from the phones: what comes behind it must be known to be possible.
-void require_finishable(const ClusterRecoverOptions& options, const cluster::WayOut& way,
-                        const std::vector<GivenToken>& plugged) {
+void require_finishable(const cluster::Database& database, const ClusterRecoverOptions& options,
+                        const cluster::WayOut& way, const std::vector<GivenToken>& plugged) {
     Outset outset = Outset::Now;
     for (const auto& step : way.steps) {
         if (!step.request) continue;
         if (step.request->operation == cluster::Operation::DeleteCtl)
             outset = Outset::BehindDeletion;
         else if (outset == Outset::BehindDeletion)
-            require_feasible(options.change, *step.request, plugged, outset);
+            require_feasible(database, options.change, *step.request, plugged, outset);
     }
 }
 
-// The report of STEP, which the program does.
-Json perform(const ClusterRecoverOptions& options, const cluster::RecoveryStep& step,
-             Background& background) {
+// The report of STEP of WAY, which the program does.
+Json perform(Administration& administration, const ClusterRecoverOptions& options, const cluster::WayOut& way,
+             const cluster::RecoveryStep& step, Background& background) {
     print_note(step.text);
-    if (step.request->operation == cluster::Operation::DeleteCtl) {
-        if (options.change.dry_run) background.outset = Outset::BehindDeletion;
-        return perform_deletion(options.change);
-    }
-    background.amend = [&step](cluster::Plan& plan) { remember_losses(plan, step); };
-    return perform_change(options.change, *step.request, wording_of(step.request->operation), background);
+    const bool deletes = step.request->operation == cluster::Operation::DeleteCtl;
+    background.amend = [&way, &step, deletes](cluster::Plan& plan) {
+        remember_losses(plan, step);
+        if (deletes) plan.way_out = way.name;
+    };
+    if (!deletes)
+        return perform_change(administration, options.change, *step.request,
+                              wording_of(step.request->operation), background);
+    if (options.change.dry_run) background.outset = Outset::BehindDeletion;
+    return perform_deletion(administration, options.change, {}, background.amend);
 }
 
 // Goes WAY as far as the program can.
-ExitCode go(const ClusterRecoverOptions& options, const cluster::WayOut& way,
+ExitCode go(Administration& administration, const ClusterRecoverOptions& options, const cluster::WayOut& way,
             const std::vector<GivenToken>& plugged) {
     if (!way.needs.empty())
         throw UsageError(fmt::format("--way {} needs {}", way.name, fmt::join(way.needs, ", and ")));
-    if (!options.change.dry_run) require_finishable(options, way, plugged);
+    if (!options.change.dry_run) require_finishable(administration.database, options, way, plugged);
     const bool dry_run = options.change.dry_run, json = options.change.format == Format::AsJson;
     Background background{plugged};
     Json done = Json::array();
@@ -311,7 +335,7 @@ ExitCode go(const ClusterRecoverOptions& options, const cluster::WayOut& way,
         for (const auto& step : way.steps) {
             done.push_back({{"text", step.text}, {"by-hand", !step.request}});
             if (step.request)
-                done.back()["done"] = perform(options, step, background);
+                done.back()["done"] = perform(administration, options, way, step, background);
             else if (!json)
                 print(fmt::format("{}: {}\n", dry_run ? "then" : "now", step.text));
         }
@@ -324,29 +348,37 @@ ExitCode go(const ClusterRecoverOptions& options, const cluster::WayOut& way,
     return ExitCode::Done;
 }
 
+// What there is, which ways lead out of it and what each costs.
+ExitCode tell(const cluster::Database& database, const ClusterRecoverOptions& options,
+              const cluster::State& state, const Found& found, const cluster::Assessment& assessment) {
+    const auto fleet = find_fleet(options.change.fleet, database);
+    std::vector<std::optional<PhoneCounts>> counts(assessment.ways.size());
+    for (std::size_t i = 0; fleet && i < counts.size(); ++i)
+        counts[i] = count_phones(*fleet, options.change.fleet.judge, state, assessment.ways[i]);
+    if (const auto way = find_way_out(database); way && options.way.empty())
+        print_note(describe_way_out(*way));
+    if (!assessment.ways.empty())
+        for (const std::string& line : found.aside) print_note(line);
+    for (const std::string& line : describe_not_in_ctl(state)) print_note(line);
+    return report(assessment, counts, find_obstacles(database, state), options.change.format);
+}
+
 ExitCode run(const ClusterRecoverOptions& options) {
-    // What was ended in the middle is ended before a way is chosen.
+    // What was ended in the middle is ended before a way is chosen, and nobody comes between its steps.
+    std::unique_ptr<Administration> administration;
     if (!options.way.empty())
-        Administration(options.change.cluster, "cluster recover", purpose_of(options.change));
+        administration = std::make_unique<Administration>(options.change.cluster, "cluster recover",
+                                                          purpose_of(options.change));
     const auto database = cluster::Database::open_to_read(options.change.cluster.path);
     const cluster::State state = database.load();
     const Found found = look(state, options);
     const cluster::Assessment assessment = assess(state, found.facts);
-    if (options.way.empty() || assessment.ways.empty()) {
-        const auto fleet = find_fleet(options.change.fleet, database);
-        std::vector<std::optional<PhoneCounts>> counts(assessment.ways.size());
-        for (std::size_t i = 0; fleet && i < counts.size(); ++i)
-            counts[i] = count_phones(*fleet, options.change.fleet.judge, state, assessment.ways[i]);
-        if (!assessment.ways.empty())
-            for (const std::string& line : found.aside) print_note(line);
-        for (const std::string& line : describe_not_in_ctl(state)) print_note(line);
-        return report(assessment, counts, find_obstacles(database, state), options.change.format);
-    }
+    if (!administration || assessment.ways.empty()) return tell(database, options, state, found, assessment);
     const auto way = std::ranges::find(assessment.ways, options.way, &cluster::WayOut::name);
     if (way == assessment.ways.end())
         throw UsageError(
             fmt::format("there is no way {} out of this: see ctlsign cluster recover", options.way));
-    return go(options, *way, found.plugged);
+    return go(*administration, options, *way, found.plugged);
 }
 
 }  // namespace

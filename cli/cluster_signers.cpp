@@ -41,12 +41,32 @@ std::vector<sast::Certificate> certificates_of(const std::vector<GivenToken>& to
     return certificates;
 }
 
+std::vector<sast::Certificate> certificates_at_hand(const std::vector<GivenToken>& tokens) {
+    std::vector<sast::Certificate> certificates;
+    for (const GivenToken& token : tokens)
+        if (token.plugged) certificates.push_back(token.certificate);
+    return certificates;
+}
+
 const cluster::KnownToken* find_known_token(const cluster::State& state, const std::string& name) {
-    const auto found = std::ranges::find_if(state.tokens, [&](const cluster::KnownToken& token) {
-        return token.label == name || token.serial == name || token.certificate.common_name() == name ||
-               fmt::format("{:24}", name) == token.certificate.common_name();
-    });
-    return found == state.tokens.end() ? nullptr : &*found;
+    const cluster::KnownToken* found = nullptr;
+    std::vector<std::string> all;
+    for (const cluster::KnownToken& token : state.tokens) {
+        const std::string common_name = token.certificate.common_name();
+        const std::string serial = to_hex(token.certificate.serial());
+        if (token.label != name && token.serial != name && common_name != name &&
+            common_name != fmt::format("{:24}", name) && serial != name)
+            continue;
+        found = &token;
+        all.push_back(fmt::format("{}{}{} (certificate {})", token.label,
+                                  token.serial.empty() ? "" : ", serial ", token.serial, serial));
+    }
+    if (all.size() > 1)
+        throw UsageError(
+            fmt::format("{} means {} tokens: name one by its serial number, or its "
+                        "certificate's: {}",
+                        name, all.size(), fmt::join(all, "; ")));
+    return found;
 }
 
 OpenedSigner open_planned_signer(const cluster::Plan& plan, const std::vector<GivenToken>& tokens,
@@ -54,6 +74,11 @@ OpenedSigner open_planned_signer(const cluster::Plan& plan, const std::vector<Gi
     const sast::Certificate& certificate = plan.signer.value();
     if (plan.way == cluster::Way::Tokens) {
         const auto token = std::ranges::find(tokens, certificate, &GivenToken::certificate);
+        if (token == tokens.end())
+            throw UsageError(
+                fmt::format("{} is to sign, and is not at hand: plug it in, and name it with "
+                            "--token",
+                            certificate.common_name()));
         if (!token->plugged) return open_key(token->text, certificate, options.token);
         auto pins = make_pins(options.token, sast::TokenName::parse(token->text).uri());
         return open_token(*token->plugged, std::move(pins), options.token);

@@ -34,8 +34,10 @@ struct GivenToken {
 /// Throws as sast::choose_token does. No PIN is spent.
 GivenToken find_given_token(const std::string& text, const TokenOptions& options);
 std::vector<sast::Certificate> certificates_of(const std::vector<GivenToken>& tokens);
-/// The token of the cluster that NAME means: its label, serial number, or the common name of its certificate.
-/// Null when there is none.
+/// Of those plugged in alone.
+std::vector<sast::Certificate> certificates_at_hand(const std::vector<GivenToken>& tokens);
+/// The token of the cluster that NAME means: its label, its serial number, or the common name or the serial
+/// number of its certificate. Null when there is none. Throws UsageError when it means several.
 const cluster::KnownToken* find_known_token(const cluster::State& state, const std::string& name);
 
 /// The signer that PLAN says, with no PIN spent. Throws UsageError when it is not at hand.

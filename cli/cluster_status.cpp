@@ -53,6 +53,10 @@ ExitCode run(const ClusterStatusOptions& options) {
             "{} of {} was ended in the middle: the next command that changes the cluster ends it\n",
             unfinished->operation, format_utc(unfinished->started));
     }
+    if (const auto way = find_way_out(database)) {
+        json["recovery"] = *way;
+        text += describe_way_out(*way) + "\n";
+    }
     if (const cluster::Publication* published = state.ctl()) {
         const TrustList list = decode_list(ByteView(published->octets));
         json["ctl"] = ctl_json(*published, list);

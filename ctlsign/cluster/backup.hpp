@@ -31,7 +31,7 @@ class Backup {
     const std::string& name() const noexcept { return name_; }  ///< of the cluster
 
     /// Writes the private keys into FOLDER, which is made when it is not there; the stores name them there
-    /// once restored. Throws Errc::RuleRefused when the backup holds none, sast::Errc::WrongPassphrase.
+    /// once restored. Throws sast::Errc::NoKey when the backup holds none, sast::Errc::WrongPassphrase.
     void restore_keys(const std::string& folder, const pkcs11::Pin& passphrase);
     /// Into a file that is not there yet: whole or not at all. EEXIST when there is one.
     void restore_as(const std::string& path) const;

@@ -6,6 +6,8 @@ namespace ctlsign::cluster {
 
 namespace {
 
+constexpr std::string_view kWayOut = "WayOut";
+
 std::string_view to_text(Unfinished::Step step) noexcept {
     return step == Unfinished::Step::Preparing ? "preparing" : "switching";
 }
@@ -34,6 +36,7 @@ void write_journal(Writer& writer, const JournalEntry& entry) {
         connection.run("INSERT INTO journal_token VALUES(?, ?, ?, ?)",
                        {std::string_view(token.label), std::string_view(token.serial),
                         token.certificate.der(), cluster::to_text(token.state)});
+    if (!entry.way_out.empty()) writer.set_parameter(kWayOut, entry.way_out);
     transaction.commit();
 }
 
@@ -61,6 +64,14 @@ std::optional<JournalEntry> read_journal(const Database& database) {
         entry.tokens.push_back({0, token.text(0), token.text(1), sast::Certificate::decode(token.blob(2)),
                                 must(find_token_state(token.text(3)), "the state of a token")});
     return entry;
+}
+
+std::optional<std::string> find_way_out(const Database& database) {
+    return database.find_parameter(kWayOut);
+}
+
+void clear_way_out(Writer& writer) {
+    writer.connection().run("DELETE FROM processconfig WHERE paramname=?", {kWayOut});
 }
 
 void clear_journal(Writer& writer) {

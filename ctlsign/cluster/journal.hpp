@@ -23,6 +23,7 @@ struct JournalEntry {
     };
     std::vector<Before> before;
     std::vector<KnownToken> tokens;  ///< their states after it
+    std::string way_out;             ///< of Plan; see find_way_out
 };
 
 void write_journal(Writer& writer, const JournalEntry& entry);
@@ -30,5 +31,7 @@ void set_journal_step(Writer& writer, Unfinished::Step step);
 std::optional<JournalEntry> read_journal(const Database& database);
 /// In the transaction under way.
 void clear_journal(Writer& writer);
+/// The same: nothing goes on any more.
+void clear_way_out(Writer& writer);
 
 }  // namespace ctlsign::cluster

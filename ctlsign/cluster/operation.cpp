@@ -77,6 +77,7 @@ std::int64_t record(Writer& writer, const JournalEntry& entry) {
     const std::int64_t publication = connection.last_id();
     writer.set_parameter("ClusterSecurityMode", entry.mode == Mode::Mixed ? "1" : "0");
     store_tokens(connection, entry.tokens);
+    if (entry.octets) clear_way_out(writer);
     return publication;
 }
 
@@ -108,6 +109,7 @@ void undo(Writer& writer, const JournalEntry& entry, const std::string& reason) 
     sqlite::Transaction transaction(writer.connection());
     append_audit(writer, "undone",
                  {{"operation", entry.operation}, {"reason", reason}, {"to", sha1_of(entry.octets)}});
+    if (!entry.octets) clear_way_out(writer);
     clear_journal(writer);
     transaction.commit();
 }
@@ -142,6 +144,7 @@ Carried carry_out(Writer& writer, const Plan& plan, sast::Signer* signer, std::v
     entry.way = plan.way;
     entry.mode = plan.mode;
     entry.tokens = plan.tokens;
+    entry.way_out = plan.way_out;
     if (plan.list) {
         // Found out before the PIN: whether there is room for a file of that size.
         prepare_nodes(nodes,

@@ -38,6 +38,8 @@ struct Unfinished {
 };
 /// From the journal; nothing when every operation came to its end.
 std::optional<Unfinished> find_unfinished(const Database& database);
+/// The way out of a loss that a deletion has begun: it has not come to its end before the next CTL is there.
+std::optional<std::string> find_way_out(const Database& database);
 
 /// How it ended: as it was meant to, or as if it had never begun.
 enum class Resumed { Finished, Undone };

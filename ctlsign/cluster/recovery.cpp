@@ -194,6 +194,7 @@ class Assessor {
         std::string text = tokens.empty() ? "make the CTL with the tokens"
                                           : fmt::format("make the CTL with {}, signed by {}",
                                                         token_names(tokens), token_name(tokens.back()));
+        if (!tokens.empty()) request.present = {tokens.back()};
         request.tokens = std::move(tokens);
         add(way, std::move(text), std::move(request));
     }
@@ -410,6 +411,8 @@ std::string_view describe(Acceptance acceptance) noexcept {
 }
 
 void remember_losses(Plan& plan, const RecoveryStep& step) {
+    // What is deleted names nobody any more.
+    if (plan.operation == Operation::DeleteCtl) plan.tokens = step.losses;
     for (KnownToken& token : plan.tokens) {
         const auto loss = std::ranges::find(step.losses, token.certificate, &KnownToken::certificate);
         if (token.state != TokenState::InUse && loss != step.losses.end()) token.state = loss->state;

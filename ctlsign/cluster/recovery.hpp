@@ -41,8 +41,8 @@ struct RecoveryStep {
     std::optional<Request> request;    ///< nothing: somebody does it
     std::vector<KnownToken> losses{};  ///< what became of the tokens that cannot sign any more
 };
-/// Tokens that leave the CTL with PLAN are remembered as lost, locked, or with a forgotten PIN, as STEP
-/// knows.
+/// Tokens that leave the CTL with PLAN, or that it deletes the CTL of, are remembered as lost, locked, or
+/// with a forgotten PIN, as STEP knows.
 void remember_losses(Plan& plan, const RecoveryStep& step);
 /// One way back to a CTL that can be changed, its steps in order.
 struct WayOut {

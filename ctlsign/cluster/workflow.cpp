@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <ranges>
+#include <utility>
 
 #include <ctlsign/cluster/contents.hpp>
 #include <ctlsign/cluster/workflow.hpp>
@@ -266,21 +268,24 @@ class Planner {
         if (token.not_after() >= judged_at()) return 2;
         return check_not_expired(state_, token, judged_at()) ? 0 : 1;
     }
-    // The last of the tokens given that are a SAST of the last CTL and sign most gladly.
+    // What is no more than the file of a certificate need not sign.
+    bool is_present(const sast::Certificate& token) const { return contains(request_.present, token); }
+    // The last of the tokens given that are a SAST of the last CTL and sign most gladly; one that is present
+    // before the others.
     std::optional<sast::Certificate> find_known_signer(std::span<const sast::Certificate> excluded) const {
+        const auto order = [&](const auto& token) { return std::pair(is_present(token), rank(token)); };
         std::optional<sast::Certificate> signer;
         for (const auto& token : request_.tokens)
             if (is_sast(*last_, token) && !contains(excluded, token) &&
-                (!signer || rank(token) >= rank(*signer)))
+                (!signer || order(token) >= order(*signer)))
                 signer = token;
         return signer;
     }
 
-    // Of tokens that no CTL names: what is no more than the file of a certificate need not sign.
+    // Of tokens that no CTL names, the last that may sign.
     sast::Certificate choose_first_signer(std::span<const sast::Certificate> tokens) const {
-        for (auto token = tokens.rbegin(); token != tokens.rend(); ++token)
-            if (rank(*token) > 0) return *token;
-        return tokens.back();
+        const auto order = [&](const auto& token) { return std::pair(is_present(token), rank(token) > 0); };
+        return *std::ranges::max_element(tokens | std::views::reverse, {}, order);
     }
 
     // With none of them, the last of all as it may be forced.

@@ -25,8 +25,9 @@ std::string_view to_text(Operation operation) noexcept;  ///< "mixed-mode": the 
 /// What an administrator asks for.
 struct Request {
     Operation operation{};
-    std::optional<Way> way{};                 ///< without one: as the cluster is secured
-    std::vector<sast::Certificate> tokens{};  ///< those given, in their order: the last that may sign does
+    std::optional<Way> way{};                  ///< without one: as the cluster is secured
+    std::vector<sast::Certificate> tokens{};   ///< those given, in their order: the last that may sign does
+    std::vector<sast::Certificate> present{};  ///< those of them whose keys are at hand: they come first
     std::vector<sast::Certificate> added{}, dropped{};  ///< by ChangeTokens
     std::vector<sast::Certificate> unusable{};          ///< declared lost, locked or with a forgotten PIN
     TokenState dropped_because = TokenState::Retired;
@@ -46,6 +47,7 @@ struct Plan {
     std::optional<sast::Certificate> signer{};  ///< whose key signs the list
     std::optional<std::string> signer_key{};    ///< where that of the publisher is
     std::vector<KnownToken> tokens{};           ///< states after it, told apart by certificate
+    std::string way_out{};                      ///< that goes on behind this deletion: "new-tokens"
     std::vector<std::string> notes{};           ///< what to know beforehand, a line each
 };
 

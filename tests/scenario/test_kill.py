@@ -106,6 +106,11 @@ def next_command(folder, case):
     return done.stderr.decode()
 
 
+def token_states(folder):
+    listed = json.loads(run(folder, ["token", "list", "--json"]).stdout)["tokens"]
+    return {token["label"].strip(): token["state"] for token in listed}
+
+
 @pytest.mark.parametrize("arguments, before, after", [
     (("update", "--digest", "sha512", "--yes", *TIME), GOLDEN["tokenless"], GOLDEN["tokenless-sha512"]),
     (("delete-ctl", "--yes"), GOLDEN["tokenless"], None)], ids=["update", "delete-ctl"])
@@ -231,16 +236,24 @@ def test_a_recovery_in_two_steps(tokens):
     found = [call for call in steps(whole, arguments, tokens.env) if call[0] not in ("write", "pwrite64")]
     after = files(whole, tokens.nodes).pop()
     seen = set()
+    between = 0
     for folder, case in killed(tokens, found, arguments, tokens.env):
         assert files(folder, tokens.nodes) <= {before, None, after}, case
         seen |= files(folder, tokens.nodes)
+        next_command(folder, case)
+        way_out = b"recover --way new-tokens was ended in the middle" in run(folder, ["release", "9.1(2)", "--yes"]).stderr
+        # Between the steps every command says what goes on; what was said of the tokens is not to be said again.
+        assert way_out == (files(folder, tokens.nodes) == {None}), case
+        between += way_out
+        again = [*arguments[:1], *arguments[5:]] if way_out else arguments
         # The same command again goes on where it was ended, or finds that nothing is left to do.
-        done = run(folder, arguments, env=tokens.env)
+        done = run(folder, again, env=tokens.env)
         assert done.returncode == 0, case + done.stderr.decode()
         assert files(folder, tokens.nodes) == {after}, case
         status = json.loads(run(folder, ["status", "--json"], env=tokens.env).stdout)
-        assert status["mode"] == "mixed" and status["ctl"]["signer"], case
-    assert seen == {before, None, after}
+        assert status["mode"] == "mixed" and status["ctl"]["signer"] and "recovery" not in status, case
+        assert token_states(folder) == {FIRST: "lost", SECOND: "lost", "NEW-A": "in use", "NEW-B": "in use"}, case
+    assert seen == {before, None, after} and between
 
 
 def test_an_init(tmp_path):
@@ -263,3 +276,39 @@ def test_an_init(tmp_path):
             assert run(folder, arguments).returncode == 0, case
         assert run(folder, ["status"]).returncode == 0, case
     assert 0 < there < cases
+
+
+def test_a_token_that_is_replaced(tokens):
+    """What became of the lost one is known when the CTL without it is there, whoever ends the publication."""
+    tokens.change("mixed-mode", *tokens.tokens(FIRST, SECOND), "--digest", "sha1")
+    before = tokens.ctl
+    tokens.unplug(FIRST)
+    tokens.create_token("NEW")
+    arguments = ("token", "add", "pkcs11:token=NEW", "--drop", FIRST, "--lost", *tokens.tokens(SECOND), "--yes", *TIME)
+    whole = clone(tokens, "whole")
+    found = [call for call in steps(whole, arguments, tokens.env) if call[0] not in ("write", "pwrite64")]
+    after = files(whole, tokens.nodes).pop()
+    ended = set()
+    for folder, case in killed(tokens, found, arguments, tokens.env):
+        says = next_command(folder, case)
+        served = files(folder, tokens.nodes)
+        assert served in ({before}, {after}), case
+        expected = {FIRST: "lost", "NEW": "in use"} if served == {after} else {FIRST: "in use"}
+        assert token_states(folder) == {SECOND: "in use", **expected}, case
+        ended.add("finished" if "it is finished now" in says else "undone" if "it is undone now" in says else "nothing")
+    assert "finished" in ended, ended
+
+
+def test_nobody_comes_between_the_steps_of_a_recovery(tokens):
+    """The right to change the cluster is taken once, before the first of them."""
+    tokens.change("mixed-mode", *tokens.tokens(FIRST, SECOND))
+    for name in (FIRST, SECOND):
+        tokens.unplug(name)
+    for name in ("NEW-A", "NEW-B"):
+        tokens.create_token(name)
+    log = tokens.folder / "log"
+    pins = tokens.tokens("NEW-A", "NEW-B")
+    arguments = ("recover", "--lost", FIRST, "--lost", SECOND, "--way", "new-tokens", *pins, "--yes", *TIME)
+    done = run(tokens.folder, arguments, "strace", "-f", "-qq", "-y", "-o", str(log), "-e", "trace=flock", env=tokens.env)
+    assert done.returncode == 0, done.stderr
+    assert log.read_text().count("cluster.db.lock") == 1

@@ -312,3 +312,89 @@ def test_without_security_no_ctl_is_missed(secured):
         assert secured("delete-ctl", "--node", name, "--yes").out.count("files: ") == 1
         assert f"{name}: no CTL\n" in secured("status").out
     assert secured("recover").out.endswith("nothing is lost\n")
+
+
+def test_a_name_means_one_token(cluster):
+    """Label "SAST-A", and the common name of A's certificate."""
+    for name in ("A", "SAST-A", "B"):
+        cluster.create_token(name)
+    cluster.change("mixed-mode", *cluster.tokens("A", "SAST-A", "B"))
+    before = cluster.ctl
+    cluster.unplug("SAST-A")
+    for command in (("recover", "--lost", "SAST-A"), ("recover", "--forgotten", "SAST-A"),
+                    ("token", "remove", "SAST-A", "--lost", *cluster.tokens("B"), "--yes"),
+                    ("token", "add", KRAKOW / "tokens" / f"{FIRST}.pem", "--drop", "SAST-A", *cluster.tokens("B"), "--yes")):
+        assert "SAST-A means 2 tokens: name one by its serial number" in cluster(*command, expect=2).err, command
+    assert cluster.ctl == before and set(states(cluster).values()) == {"in use"}
+    serial = next(token["serial"] for token in shown(cluster, "token", "list")["tokens"] if token["label"] == "SAST-A")
+    assert f"serial {serial} (certificate " in cluster("recover", "--lost", "SAST-A", expect=2).err
+    cluster("token", "remove", serial, "--lost", *cluster.tokens("B"), "--yes")
+    assert states(cluster) == {"A": "in use", "SAST-A": "lost", "B": "in use"}
+    # Its certificate's serial number means it, too.
+    certificate = cluster("recover", "--lost", "SAST-A", expect=2).err.split("(certificate ")[2].split(")")[0]
+    cluster("token", "remove", certificate, "--forgotten")
+    assert states(cluster)["SAST-A"] == "PIN forgotten"
+    # Of strangers that are plugged in the same holds.
+    for name in ("C", "SAST-C"):
+        cluster.create_token(name)
+    assert "SAST-C means 2 tokens: name one by its serial number" in cluster("recover", "--lost", "SAST-C", expect=2).err
+
+
+def test_who_is_at_hand_signs_before_who_is_in_a_drawer(tokens):
+    """FIRST has expired, which phones that hold the CTL do not mind; A is in a drawer, C lost; nothing is secured."""
+    for name in ("A", "C"):
+        tokens.create_token(name)
+    tokens.change("mixed-mode", *tokens.tokens("C", "A", FIRST))
+    tokens.change("non-secure-mode", *tokens.tokens(FIRST))
+    tokens("delete-ctl", "--yes")
+    for name in ("A", "C", SECOND):
+        tokens.unplug(name)
+    done = shown(tokens, "recover", "--lost", "C", "--way", "mixed-mode", *pin(tokens, FIRST), "--yes", *TIME)
+    assert FIRST in done["steps"][0]["done"]["signer"]
+    assert states(tokens) == {FIRST: "in use", "A": "in use", "C": "lost"}
+
+
+def test_the_new_token_that_is_at_hand_signs(both_lost):
+    cluster, recover = both_lost
+    cluster.ctlsign("token", "export-certificate", "NEW-B", "-o", "new-b.pem", env=cluster.env)
+    cluster.unplug("NEW-B")
+    way = (*recover, "--way", "new-tokens", "--token", "NEW-A", "--token", "new-b.pem", *pin(cluster, "NEW-A"), "--yes", *TIME)
+    steps = shown(cluster, *way)["steps"]
+    assert steps[1]["text"] == "make the CTL with SAST-NEW-B, SAST-NEW-A, signed by SAST-NEW-A"
+    assert "SAST-NEW-A" in steps[1]["done"]["signer"]
+
+
+def test_the_publishers_key_is_the_one_that_is_named(both_lost):
+    cluster, recover = both_lost
+    publisher = KRAKOW / "certificates" / "cucm-1051-a-pub"
+    cluster("certificate", "import", f"{publisher}.pem", "--store", "CallManager", "--node", "cucm-1051-a-pub")
+    assert ways(cluster, *recover[1:])["to-tokenless"][0] == ["the publisher's key that signs"]
+    key = ("--signer", f"{publisher}.key")
+    assert ways(cluster, *recover[1:], *key)["to-tokenless"][0] == []
+    # One that is not the publisher's is of no use.
+    stranger = ("--signer", KRAKOW / "certificates" / "cucm-1051-a-sub1.key")
+    assert ways(cluster, *recover[1:], *stranger)["to-tokenless"][0] == ["the publisher's key that signs"]
+    cluster(*recover, *key, "--way", "to-tokenless", "--yes", *TIME)
+    assert cluster.records()[0] == ("SAST", 1156, True)
+
+
+def test_what_goes_on_behind_a_deletion_is_said_until_it_is_done(both_lost):
+    cluster, (command, *lost) = both_lost
+    (cluster.folder / "wrong").write_text("no-such-pin\n")
+    way = (command, "--way", "new-tokens", "--token", "NEW-A", "--token", "NEW-B", "--yes", *TIME)
+    cluster(*way, *lost, "--pin-source", f"file:{cluster.folder}/wrong", expect=5)
+    goes_on = "recover --way new-tokens was ended in the middle: ctlsign cluster recover --way new-tokens goes on\n"
+    assert goes_on in cluster("status").out and shown(cluster, "status")["recovery"] == "new-tokens"
+    assert goes_on in cluster("recover", expect=1).err and goes_on in cluster("release", "10.5(1)", "--yes").err
+    # What was said of the tokens is known.
+    assert states(cluster) == {FIRST: "lost", SECOND: "lost"}
+    assert ways(cluster, "--token", "NEW-A", "--token", "NEW-B")["new-tokens"][0] == []
+    cluster("backup", "-o", "half.backup")
+    cluster(*way, *pin(cluster, "NEW-B"))
+    assert states(cluster) == {FIRST: "lost", SECOND: "lost", "NEW-A": "in use", "NEW-B": "in use"}
+    assert goes_on not in cluster("status").out and "recovery" not in shown(cluster, "status")
+    # It is as much a part of what a cluster is as the deletion.
+    cluster("restore", "half.backup", "--yes")
+    assert goes_on in cluster("status", expect=1).out
+    cluster("adopt", "--yes")
+    assert "recovery" not in shown(cluster, "status")

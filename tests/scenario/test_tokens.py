@@ -276,3 +276,55 @@ def test_a_cluster_that_was_secured_elsewhere(tokens):
     assert tokens.mode == "1"
     tokens.change("update", *tokens.tokens(SECOND))
     assert tokens.ctl == golden
+
+
+def test_the_token_that_is_present_signs(tokens):
+    """The last one named is no more than the file of its certificate."""
+    tokens.unplug(SECOND)
+    named = (*tokens.tokens(FIRST), "--token", KRAKOW / "tokens" / f"{SECOND}.pem")
+    for command in ("mixed-mode", "update", "non-secure-mode"):
+        tokens.change(command, *named)
+        assert [signed for role, _, signed in tokens.records() if role == "SAST"] == [True, False], command
+
+
+def test_back_to_tokens_with_the_upload_but_without_the_deletion(tokens):
+    tokens.change("mixed-mode", "--tokenless")
+    before = tokens.ctl
+    for name in ("NEW-A", "NEW-B"):
+        tokens.create_token(name)
+        upload(tokens, name)
+    back = ("mixed-mode", *tokens.tokens("NEW-A", "NEW-B"))
+    refused = tokens.change(*back, expect=4).err
+    assert "rule token-in-ctl: The Security Token you have inserted does not exist in the CTL File" in refused
+    assert "Please remove any Security Tokens already inserted and insert another Security Token." in refused
+    assert tokens.ctl == before and tokens.mode == "1"
+    tokens("delete-ctl", "--yes")
+    tokens.change(*back)
+    assert known(tokens) == {"NEW-A": ("in use", True), "NEW-B": ("in use", True)}
+
+
+@pytest.mark.parametrize("release, by_itself", [("11.0(1)", False), ("11.5(1)", True)])
+def test_from_tokens_to_the_publishers_key(make_cluster, release, by_itself):
+    """W7: from 11.5 phones know the publisher's signer from the CTL of the tokens."""
+    cluster = make_cluster(release)
+    cluster("certificate", "regenerate", "--store", "ITLRecovery", "--node", "cucm-1051-a-pub", "--subject",
+            "CN=ITLRECOVERY_cucm-1051-a-pub", "--yes")
+    for name in (FIRST, SECOND):
+        cluster.create_token(name)
+    cluster("mixed-mode", *cluster.tokens(FIRST, SECOND), "--yes")
+    before = cluster.ctl
+    assert len([role for role, _, _ in cluster.records() if role == "SAST"]) == (4 if by_itself else 2)
+    told = cluster("update", "--tokenless", "--yes").err
+    assert ("the signer changes to cucm-1051-a-pub" in told) == (not by_itself)
+    phone_takes(cluster, cluster.ctl, before, expect=0 if by_itself else 1)
+    assert cluster.mode == "1" and known(cluster) == {FIRST: ("retired", False), SECOND: ("retired", False)}
+    assert [(role, signed) for role, _, signed in cluster.records()][0] == ("SAST", True)
+    assert len([role for role, _, _ in cluster.records() if role == "SAST"]) == 2
+
+
+def test_what_check_says_of_a_final_try(secured):
+    secured.unplug(FIRST)
+    (secured.folder / f"virtual/tokens/{SECOND}/pin-tries").write_text("1\n")
+    for named in ((), ("--token", f"pkcs11:token={SECOND}")):
+        assert "not ready" in secured("check", *named, expect=1).out
+        assert "not ready" not in secured("check", *named, "--use-final-try").out

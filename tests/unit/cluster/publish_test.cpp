@@ -186,5 +186,48 @@ TEST_F(PublishTest, AClusterThatWasSecuredElsewhereIsAdopted) {
     EXPECT_THROW(adopt(writer_, changed), Error);
 }
 
+TEST_F(PublishTest, WhatBecameOfTokensIsInTheJournal) {
+    adopt(writer_, read_data("krakow/CTLFile-tokens.tlv"));
+    const auto tokens = krakow_tokens();
+    JournalEntry entry;
+    entry.operation = "token";
+    entry.step = Unfinished::Step::Switching;
+    entry.octets = read_data("krakow/CTLFile-tokenless.tlv");
+    entry.tokens = {{0, "", "", tokens[0], TokenState::Lost}, {0, "A", "0b12", tokens[1], TokenState::InUse}};
+    for (const Node& node : database_.load().nodes) entry.before.push_back({node.id, std::nullopt});
+    write_journal(writer_, entry);
+    EXPECT_EQ(resume(writer_), Resumed::Finished);
+    const State state = database_.load();
+    EXPECT_EQ(state.find_token(tokens[0])->state, TokenState::Lost);
+    EXPECT_EQ(state.find_token(tokens[1])->label, "A");
+    EXPECT_EQ(state.find_token(tokens[1])->serial, "0b12");
+}
+
+TEST_F(PublishTest, AWayOutGoesOnUntilTheNextCtl) {
+    auto nodes = reach_nodes(database_.load().nodes);
+    carry_out(writer_, tokenless(), &signer_, nodes, {});
+    EXPECT_FALSE(find_way_out(database_));
+    JournalEntry undone;
+    undone.operation = "delete-ctl";
+    undone.way_out = "new-tokens";
+    write_journal(writer_, undone);
+    EXPECT_EQ(resume(writer_), Resumed::Undone);
+    EXPECT_FALSE(find_way_out(database_)) << "the CTL is there";
+    Plan plan = deletion();
+    plan.way_out = "new-tokens";
+    nodes = reach_nodes(database_.load().nodes);
+    carry_out(writer_, plan, nullptr, nodes, {});
+    EXPECT_EQ(find_way_out(database_), "new-tokens");
+    undone.operation = "mixed-mode";
+    undone.octets = Bytes{1};
+    undone.way_out = "";
+    write_journal(writer_, undone);
+    EXPECT_EQ(resume(writer_), Resumed::Undone);
+    EXPECT_EQ(find_way_out(database_), "new-tokens");
+    nodes = reach_nodes(database_.load().nodes);
+    carry_out(writer_, tokenless(), &signer_, nodes, {});
+    EXPECT_FALSE(find_way_out(database_));
+}
+
 }  // namespace
 }  // namespace ctlsign::cluster

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <ctlsign/cluster/recovery.hpp>
+#include <ctlsign/trustlist/sign.hpp>
 #include <tests/support/cluster_state.hpp>
 
 namespace ctlsign::cluster {
@@ -302,6 +303,36 @@ TEST(Recovery, TheReleaseKnowsNoPublishersKey) {
     // Where no phone is secured, nothing is missed.
     state.mode = Mode::NonSecure;
     EXPECT_THAT(assess(state, facts).lost, IsEmpty());
+}
+
+TEST(Recovery, WhoIsAtHandSignsBeforeWhoIsInADrawer) {
+    const auto old = krakow_tokens()[0], young = spare(5), third = spare(6);
+    State state = krakow_state("10.5(1)");
+    Request first;
+    first.operation = Operation::MixedMode;
+    first.tokens = {old, third, young};
+    FileKeySigner signer(krakow::kRegenerated);
+    publish(state, Way::Tokens, Mode::NonSecure, sign_list(plan(state, first).plan->list.value(), signer));
+    state.deleted = true;
+    SignerFacts facts;
+    facts.tokens = {
+        {old, TokenCondition::Expired}, {young, TokenCondition::NotPlugged}, {third, TokenCondition::Lost}};
+    const WayOut way = assess(state, facts).ways.at(0);
+    EXPECT_EQ(way.text, "make the CTL anew, signed by SAST-ADN0054f509");
+    Request again = way.steps.at(0).request.value();
+    again.now = old.not_after() + 1;
+    EXPECT_EQ(plan(state, again).plan.value().signer, old);
+}
+
+TEST(Recovery, WhatBecameOfTheTokensIsRememberedWithTheDeletion) {
+    Case both("9.1(2)", TokenCondition::Lost, TokenCondition::Locked);
+    both.facts.spares = {spare(5), spare(6)};
+    const RecoveryStep step = both.ways().at(2).steps.at(0);
+    Planned planned = plan(both.state, step.request.value());
+    remember_losses(*planned.plan, step);
+    ASSERT_EQ(planned.plan->tokens.size(), 2U);
+    EXPECT_EQ(planned.plan->tokens[0].state, TokenState::Lost);
+    EXPECT_EQ(planned.plan->tokens[1].state, TokenState::Locked);
 }
 
 }  // namespace

@@ -458,5 +458,28 @@ TEST(Workflow, ADowngradeBelowTenIsWarnedOf) {
                 ElementsAre(HasSubstr("takes no security tokens")));
 }
 
+TEST(Workflow, ATokenThatIsPresentSigns) {
+    const auto tokens = krakow_tokens();
+    const auto young = make_certificate(load_key(krakow::kRegenerated + ".key"), "SAST-NEW", 5);
+    const auto signer_of = [](const State& state, const Request& made) {
+        return plan(state, made).plan.value().signer.value();
+    };
+    State state = krakow_state("10.5(1)");
+    Request made = with_tokens(Operation::MixedMode, {tokens[0], young});
+    EXPECT_EQ(signer_of(state, made), young);
+    made.present = {tokens[0]};
+    EXPECT_EQ(signer_of(state, made), tokens[0]);
+    made.present = {tokens[0], young};
+    EXPECT_EQ(signer_of(state, made), young);
+    publish(state, Way::Tokens, Mode::Mixed, sign(plan(state, made).plan.value(), krakow::kRegenerated));
+    made.operation = Operation::Update;
+    // Phones that hold the CTL take an expired token, too.
+    made.now = tokens[0].not_after() + 1;
+    EXPECT_EQ(signer_of(state, made), young);
+    made.present = {tokens[0]};
+    EXPECT_EQ(signer_of(state, made), tokens[0]);
+    EXPECT_THAT(plan(state, made).refusals, IsEmpty());
+}
+
 }  // namespace
 }  // namespace ctlsign::cluster
