@@ -7,6 +7,7 @@
 #include <cli/cluster.hpp>
 #include <cli/cluster_change.hpp>
 #include <cli/cluster_nodes.hpp>
+#include <cli/cluster_regenerate.hpp>
 #include <cli/input.hpp>
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
@@ -212,6 +213,8 @@ std::optional<PhoneCounts> count_phones(const Fleet& fleet, const JudgeOptions& 
                                         const cluster::WayOut& way) {
     std::optional<TrustList> list;
     for (const auto& step : way.steps) {
+        // Whom phones are to trust is known when the key is there.
+        if (step.regenerated) return std::nullopt;
         if (!step.request) continue;
         if (step.request->operation == cluster::Operation::DeleteCtl) {
             state.deleted = true;
@@ -229,7 +232,7 @@ std::optional<PhoneCounts> count_phones(const Fleet& fleet, const JudgeOptions& 
 
 Json to_json(const cluster::WayOut& way, const std::optional<PhoneCounts>& counts) {
     Json steps = Json::array();
-    for (const auto& step : way.steps) steps.push_back({{"text", step.text}, {"by-hand", !step.request}});
+    for (const auto& step : way.steps) steps.push_back({{"text", step.text}, {"by-hand", step.is_by_hand()}});
     Json json{{"way", way.name},
               {"text", way.text},
               {"phones", describe(way.phones)},
@@ -250,7 +253,7 @@ std::string to_lines(const cluster::WayOut& way, const std::optional<PhoneCounts
     for (const std::string& need : way.needs) text += fmt::format("  needs {}\n", need);
     for (std::size_t number = 0; number < way.steps.size(); ++number)
         text += fmt::format("  {}. {}{}\n", number + 1, way.steps[number].text,
-                            way.steps[number].request ? "" : " (by hand)");
+                            way.steps[number].is_by_hand() ? " (by hand)" : "");
     return text;
 }
 
@@ -303,18 +306,41 @@ void require_finishable(const cluster::Database& database, const ClusterRecoverO
     }
 }
 
+bool makes_key(const cluster::WayOut& way) {
+    return std::ranges::any_of(way.steps, [](const auto& step) { return step.regenerated.has_value(); });
+}
+
+RegenerateOptions regeneration(const ChangeOptions& change, cluster::Store store,
+                               const cluster::State& state) {
+    RegenerateOptions options;
+    options.cluster = change.cluster;
+    options.store = to_text(store);
+    options.node = state.publisher()->name;
+    options.answer = change.answer;
+    options.force = change.force;
+    options.format = change.format;
+    return options;
+}
+
 // The report of STEP of WAY, which the program does.
 Json perform(Administration& administration, const ClusterRecoverOptions& options, const cluster::WayOut& way,
              const cluster::RecoveryStep& step, Background& background) {
     print_note(step.text);
+    if (step.regenerated)
+        return perform_regeneration(
+            administration, regeneration(options.change, *step.regenerated, administration.database.load()));
     const bool deletes = step.request->operation == cluster::Operation::DeleteCtl;
     background.amend = [&way, &step, deletes](cluster::Plan& plan) {
         remember_losses(plan, step);
         if (deletes) plan.way_out = way.name;
     };
-    if (!deletes)
-        return perform_change(administration, options.change, *step.request,
-                              wording_of(step.request->operation), background);
+    if (!deletes) {
+        ChangeOptions change = options.change;
+        // A new key signs itself, whoever was to sign instead of the one that is gone.
+        if (makes_key(way)) change.signers.signer.clear();
+        return perform_change(administration, change, *step.request, wording_of(step.request->operation),
+                              background);
+    }
     if (options.change.dry_run) background.outset = Outset::BehindDeletion;
     return perform_deletion(administration, options.change, {}, background.amend);
 }
@@ -326,6 +352,8 @@ ExitCode go(Administration& administration, const ClusterRecoverOptions& options
         throw UsageError(fmt::format("--way {} needs {}", way.name, fmt::join(way.needs, ", and ")));
     if (!options.change.dry_run) require_finishable(administration.database, options, way, plugged);
     const bool dry_run = options.change.dry_run, json = options.change.format == Format::AsJson;
+    // A new key cannot be rehearsed, nor what it is to sign.
+    const bool only_told = dry_run && makes_key(way);
     Background background{plugged};
     Json done = Json::array();
     const auto report = [&] {
@@ -333,8 +361,8 @@ ExitCode go(Administration& administration, const ClusterRecoverOptions& options
     };
     try {
         for (const auto& step : way.steps) {
-            done.push_back({{"text", step.text}, {"by-hand", !step.request}});
-            if (step.request)
+            done.push_back({{"text", step.text}, {"by-hand", step.is_by_hand()}});
+            if (!step.is_by_hand() && !only_told)
                 done.back()["done"] = perform(administration, options, way, step, background);
             else if (!json)
                 print(fmt::format("{}: {}\n", dry_run ? "then" : "now", step.text));

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include <cli/cluster.hpp>
-#include <cli/cluster_access.hpp>
+#include <cli/cluster_regenerate.hpp>
 #include <cli/input.hpp>
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
@@ -24,16 +24,7 @@ namespace {
 
 constexpr std::int64_t kDay = 86400;
 
-struct ClusterRegenerateOptions {
-    ClusterOptions cluster;
-    std::string store, node, key, subject;
-    unsigned bits = 2048, days = 5 * 365;
-    Answer answer = Answer::Ask;
-    Force force = Force::No;
-    Format format = Format::AsText;
-};
-
-Bytes subject_of(const ClusterRegenerateOptions& options, const cluster::State& state, cluster::Store store,
+Bytes subject_of(const RegenerateOptions& options, const cluster::State& state, cluster::Store store,
                  const cluster::Node& node) {
     if (!options.subject.empty()) return sast::encode_subject(options.subject);
     const cluster::StoredCertificate* old = state.find_own(store, node);
@@ -44,7 +35,7 @@ Bytes subject_of(const ClusterRegenerateOptions& options, const cluster::State& 
 }
 
 // Beside the cluster's file unless another place is named.
-std::string key_path(const ClusterRegenerateOptions& options, cluster::Store store, const cluster::Node& node,
+std::string key_path(const RegenerateOptions& options, cluster::Store store, const cluster::Node& node,
                      const sast::Certificate& certificate) {
     if (!options.key.empty()) return std::filesystem::absolute(options.key).lexically_normal().string();
     const std::filesystem::path folder = std::filesystem::absolute(options.cluster.path + ".keys");
@@ -53,14 +44,10 @@ std::string key_path(const ClusterRegenerateOptions& options, cluster::Store sto
         .string();
 }
 
-ExitCode run(const ClusterRegenerateOptions& options) {
+}  // namespace
+
+Json perform_regeneration(Administration& administration, const RegenerateOptions& options) {
     const cluster::Store store = get_store(options.store);
-    if (!is_own(store))
-        throw UsageError(fmt::format("{} is a trust store: its certificates are deleted, not regenerated",
-                                     to_text(store)));
-    if (options.bits != 1024 && options.bits != 2048 && options.bits != 4096)
-        throw UsageError("--bits is 1024, 2048 or 4096: a trust list has no code for others");
-    Administration administration(options.cluster, "cluster certificate regenerate");
     const cluster::State state = administration.database.load();
     const cluster::Node& node = get_owner(state, store, options.node);
     const auto refusals = check_anchors(state, store, node);
@@ -91,28 +78,41 @@ ExitCode run(const ClusterRegenerateOptions& options) {
     std::vector<std::string> restarts;
     for (const auto& restart : list_restarts(administration.database))
         if (restart.node == node.name) restarts.emplace_back(to_text(restart.service));
-    if (json) {
-        print_json({{"store", to_text(store)},
-                    {"node", node.name},
-                    {"subject", fresh.certificate().subject_text()},
-                    {"serial", to_hex(fresh.certificate().serial())},
-                    {"not-after", date_text(fresh.certificate().not_after())},
-                    {"key", key},
-                    {"messages", messages},
-                    {"notes", notes},
-                    {"restart", restarts}});
-    } else {
+    if (!json) {
         print(fmt::format("{}\n{}\n", messages[1], messages[2]));
         if (!restarts.empty())
             print(fmt::format("restart on {}: {}\n", node.name, fmt::join(restarts, ", ")));
     }
+    return {{"store", to_text(store)},
+            {"node", node.name},
+            {"subject", fresh.certificate().subject_text()},
+            {"serial", to_hex(fresh.certificate().serial())},
+            {"not-after", date_text(fresh.certificate().not_after())},
+            {"key", key},
+            {"messages", messages},
+            {"notes", notes},
+            {"restart", restarts}};
+}
+
+namespace {
+
+ExitCode run(const RegenerateOptions& options) {
+    const cluster::Store store = get_store(options.store);
+    if (!is_own(store))
+        throw UsageError(fmt::format("{} is a trust store: its certificates are deleted, not regenerated",
+                                     to_text(store)));
+    if (options.bits != 1024 && options.bits != 2048 && options.bits != 4096)
+        throw UsageError("--bits is 1024, 2048 or 4096: a trust list has no code for others");
+    Administration administration(options.cluster, "cluster certificate regenerate");
+    const Json report = perform_regeneration(administration, options);
+    if (options.format == Format::AsJson) print_json(report);
     return ExitCode::Done;
 }
 
 }  // namespace
 
 void add_cluster_regenerate(Command parent, Action& action) {
-    const auto options = std::make_shared<ClusterRegenerateOptions>();
+    const auto options = std::make_shared<RegenerateOptions>();
     Command command =
         add_command(parent, "regenerate", "Make a new key and a self-signed certificate for a server",
                     "ctlsign cluster certificate regenerate --store CAPF");

@@ -363,10 +363,17 @@ class Assessor {
     void regenerate(Store store) {
         WayOut way{
             "regenerate", fmt::format("make a new {} key", to_text(store)), Acceptance::ThroughTvs, {}, {}};
-        way.steps.push_back(
-            by_hand(fmt::format("ctlsign cluster certificate regenerate --store {} --node {}", to_text(store),
-                                state_.publisher() == nullptr ? "PUBLISHER" : state_.publisher()->name)));
-        way.steps.push_back(by_hand("ctlsign cluster update"));
+        if (find_publisher_certificate(state_, store) == nullptr)
+            way.needs.push_back(fmt::format("the publisher's {} certificate in the stores: its subject stays",
+                                            to_text(store)));
+        RecoveryStep step{fmt::format("make a new {} key and certificate for the publisher", to_text(store)),
+                          std::nullopt};
+        step.regenerated = store;
+        way.steps.push_back(std::move(step));
+        // Where no phone is secured, no CTL is made.
+        if (mixed())
+            add(way, "sign the CTL with the publisher's key",
+                served() ? Operation::Update : Operation::MixedMode, Way::Tokenless);
         finish(std::move(way));
     }
 

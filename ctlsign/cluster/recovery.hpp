@@ -38,8 +38,10 @@ std::string_view describe(Acceptance acceptance) noexcept;  ///< a clause, for p
 /// One step of a way out: an operation of this program, or what somebody does by hand.
 struct RecoveryStep {
     std::string text;
-    std::optional<Request> request;    ///< nothing: somebody does it
-    std::vector<KnownToken> losses{};  ///< what became of the tokens that cannot sign any more
+    std::optional<Request> request;      ///< a change of the CTL
+    std::vector<KnownToken> losses{};    ///< what became of the tokens that cannot sign any more
+    std::optional<Store> regenerated{};  ///< in which the publisher gets a new key and certificate
+    bool is_by_hand() const noexcept { return !request && !regenerated; }
 };
 /// Tokens that leave the CTL with PLAN, or that it deletes the CTL of, are remembered as lost, locked, or
 /// with a forgotten PIN, as STEP knows.

@@ -312,3 +312,28 @@ def test_nobody_comes_between_the_steps_of_a_recovery(tokens):
     done = run(tokens.folder, arguments, "strace", "-f", "-qq", "-y", "-o", str(log), "-e", "trace=flock", env=tokens.env)
     assert done.returncode == 0, done.stderr
     assert log.read_text().count("cluster.db.lock") == 1
+
+
+def test_a_key_that_is_made_anew(cluster):
+    """The publisher's key is gone: a new one is made, then it signs."""
+    cluster.change("mixed-mode", "--tokenless", "--digest", "sha1")
+    publisher = KRAKOW / "certificates" / "cucm-1051-a-pub.pem"
+    cluster("certificate", "import", publisher, "--store", "CallManager", "--node", "cucm-1051-a-pub", "--key", "gone.key")
+    arguments = ("recover", "--way", "regenerate", "--yes", *TIME)
+    found = [call for call in steps(clone(cluster, "whole"), arguments) if call[0] not in ("write", "pwrite64")]
+    before = {GOLDEN["tokenless"]}
+    between = 0
+    for folder, case in killed(cluster, found, arguments):
+        next_command(folder, case)
+        _, key = certificate_of(folder, "cucm-1051-a-pub")
+        made = key != str(cluster.folder / "gone.key")
+        assert made or files(folder, cluster.nodes) == before, case
+        done = run(folder, arguments)
+        assert done.returncode == 0, case + done.stderr.decode()
+        # With the new key there, nothing is lost: what is left to do is said.
+        if made and files(folder, cluster.nodes) == before:
+            between += 1
+            assert b"run ctlsign cluster update" in done.stderr, case
+            assert run(folder, ["update", "--yes", *TIME]).returncode == 0, case
+        assert files(folder, cluster.nodes).isdisjoint(before) and run(folder, ["status"]).returncode == 0, case
+    assert between

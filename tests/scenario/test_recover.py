@@ -398,3 +398,41 @@ def test_what_goes_on_behind_a_deletion_is_said_until_it_is_done(both_lost):
     assert goes_on in cluster("status", expect=1).out
     cluster("adopt", "--yes")
     assert "recovery" not in shown(cluster, "status")
+
+
+@pytest.fixture
+def keyless(cluster):
+    """Mixed mode by the publisher's key, which is gone since."""
+    cluster.change("mixed-mode", "--tokenless", "--digest", "sha1")
+    publisher = KRAKOW / "certificates" / "cucm-1051-a-pub.pem"
+    cluster("certificate", "import", publisher, "--store", "CallManager", "--node", "cucm-1051-a-pub", "--key", "gone.key")
+    return cluster
+
+
+def test_a_key_that_is_gone_is_made_anew(keyless):
+    before = keyless.ctl
+    way = ("recover", "--way", "regenerate", "--yes", *TIME)
+    rehearsed = keyless(*way, "--dry-run").out
+    assert rehearsed.startswith("then: make a new CallManager key and certificate for the publisher\nthen: sign the CTL ")
+    assert keyless.ctl == before and list(ways(keyless)) == ["regenerate", "to-tokens"]
+    # The key of another is no help: the new one signs.
+    told = keyless(*way, "--signer", KRAKOW / "certificates" / "cucm-1051-a-sub1.key")
+    assert "Proceed with regeneration (yes|no)?" in told.err and "the signer changes to cucm-1051-a-pub" in told.err
+    assert "Successfully Regenerated Certificate for CallManager.\n" in told.out and "CTL file Updated\n" in told.out
+    assert told.out.endswith("now: delete the CTL by hand on phones without Security By Default\n")
+    assert keyless.ctl != before and keyless.records()[0][2] and keyless("status").code == 0
+    assert keyless("recover").out.endswith("nothing is lost\n")
+
+
+def test_a_key_that_is_gone_is_made_anew_whatever_the_nodes_serve(keyless):
+    keyless("delete-ctl", "--yes")
+    done = shown(keyless, "recover", "--way", "regenerate", "--yes", *TIME)["steps"]
+    assert [step["by-hand"] for step in done] == [False, False, True, True]
+    assert done[0]["done"]["store"] == "CallManager" and done[1]["done"]["operation"] == "mixed-mode"
+    assert keyless.ctl is not None and keyless.mode == "1"
+    keyless.change("non-secure-mode")
+    publisher = KRAKOW / "certificates" / "cucm-1051-a-pub.pem"
+    keyless("certificate", "import", publisher, "--store", "CallManager", "--node", "cucm-1051-a-pub", "--key", "gone.key")
+    before = keyless.ctl
+    done = shown(keyless, "recover", "--way", "regenerate", "--yes", *TIME)["steps"]
+    assert [step["by-hand"] for step in done] == [False, True, True] and keyless.ctl == before

@@ -324,6 +324,24 @@ TEST(Recovery, WhoIsAtHandSignsBeforeWhoIsInADrawer) {
     EXPECT_EQ(plan(state, again).plan.value().signer, old);
 }
 
+TEST(Recovery, AKeyThatIsGoneIsMadeAnew) {
+    State state = krakow_state("10.5(1)");
+    publish(state, Way::Tokenless, Mode::Mixed, read_data("krakow/CTLFile-tokenless.tlv"));
+    const auto way = [&] { return assess(state, {}).ways.at(0); };
+    EXPECT_EQ(way().name, "regenerate");
+    EXPECT_EQ(way().steps.at(0).regenerated, Store::CallManager);
+    EXPECT_FALSE(way().steps[0].is_by_hand() || way().steps.at(1).is_by_hand());
+    EXPECT_EQ(way().steps[1].request->operation, Operation::Update);
+    EXPECT_TRUE(way().steps.at(2).is_by_hand());
+    state.deleted = true;
+    EXPECT_EQ(way().steps.at(1).request->operation, Operation::MixedMode);
+    state.mode = Mode::NonSecure;
+    EXPECT_TRUE(way().steps.at(1).is_by_hand()) << "no CTL is made in non-secure mode";
+    EXPECT_THAT(way().needs, IsEmpty());
+    std::erase_if(state.certificates, [](const auto& stored) { return stored.store == Store::CallManager; });
+    EXPECT_THAT(way().needs, ElementsAre(HasSubstr("the publisher's CallManager certificate")));
+}
+
 TEST(Recovery, WhatBecameOfTheTokensIsRememberedWithTheDeletion) {
     Case both("9.1(2)", TokenCondition::Lost, TokenCondition::Locked);
     both.facts.spares = {spare(5), spare(6)};
