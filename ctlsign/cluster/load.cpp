@@ -82,7 +82,8 @@ State Database::load() const {
             state.deleted = row.integer(6) == 1;
         }
     } catch (...) {
-        connection_->execute("ROLLBACK");
+        // SQLite itself has ended it where the disk failed.
+        if (connection_->in_transaction()) connection_->execute("ROLLBACK");
         throw;
     }
     connection_->execute("COMMIT");
