@@ -61,6 +61,15 @@ void store_image(ByteView image, const std::string& path) {
     write_private_file(path, content);
 }
 
+// What a command reads is not every page: damage would be found on the day when the backup is needed.
+Database copy_whole(const Database& database) {
+    Database copy = Database::open_image(database.connection().image(), database.path());
+    if (!copy.is_whole())
+        throw Error(Errc::Malformed, "taking a backup", database.path(),
+                    "SQLite finds it damaged: ctlsign cluster restore puts an earlier backup in its place");
+    return copy;
+}
+
 // The files of the keys that the stores name go into a table of their own, each encrypted.
 void seal_keys(const Database& copy, const pkcs11::Pin& passphrase) {
     sqlite::Connection& connection = copy.connection();
@@ -94,11 +103,11 @@ std::string now_text() {
 }  // namespace
 
 void backup(const Database& database, const std::string& path) {
-    store_image(database.connection().image(), path);
+    store_image(copy_whole(database).connection().image(), path);
 }
 
 void backup_with_keys(const Database& database, const std::string& path, const pkcs11::Pin& passphrase) {
-    const Database copy = Database::open_image(database.connection().image(), database.path());
+    const Database copy = copy_whole(database);
     seal_keys(copy, passphrase);
     store_image(copy.connection().image(), path);
 }
@@ -198,28 +207,34 @@ Database Backup::make_copy(const std::string& path) const {
     return copy;
 }
 
-void Backup::store_as(Writer& writer, const std::string& path) const {
+void Backup::store_as(Writer& writer, const std::string& path, Existing existing) const {
     append_audit(writer, "restored", {{"backup", path_}});
-    store_database(path, writer.connection().image());
+    store_database(path, writer.connection().image(), existing);
 }
 
 void Backup::restore_as(const std::string& path) const {
     Database copy = make_copy(path);
     Writer writer(copy, "cluster restore", std::chrono::milliseconds(0));
-    store_as(writer, path);
+    store_as(writer, path, Existing::Kept);
 }
 
 std::string Backup::restore_instead(const std::string& path) const {
     const std::string file = fs::canonical(path).string();
     Database copy = make_copy(file);
     Writer writer(copy, "cluster restore", std::chrono::milliseconds(0));
+    if (!find_damage(file))
+        throw Error(Errc::InUse, "restoring", path, "another process has put it right meanwhile: look at it");
     std::string kept = fmt::format("{}.damaged-{}", file, now_text());
-    // Its log first: one that stays would be taken for the new file's.
-    for (const std::string_view suffix : {"-wal", "-shm", "-journal", ""}) {
+    // A file stands at the path all the time: without one a cluster would be made anew. Not every file system
+    // has links.
+    std::error_code no_links;
+    fs::create_hard_link(file, kept, no_links);
+    if (no_links) fs::rename(file, kept);
+    for (const std::string_view suffix : sqlite::kBeside) {
         const std::string from = file + std::string(suffix);
         if (fs::exists(from)) fs::rename(from, kept + std::string(suffix));
     }
-    store_as(writer, file);
+    store_as(writer, file, Existing::Replaced);
     return kept;
 }
 

@@ -29,8 +29,10 @@ constexpr std::string_view kAdvice = "make it with: ctlsign cluster init";
                 "this is no cluster's file: make one with ctlsign cluster init");
 }
 
-void migrate(sqlite::Connection& connection, std::int64_t version) {
+void migrate(sqlite::Connection& connection) {
     sqlite::Transaction transaction(connection);
+    // Another process may have come first.
+    const std::int64_t version = connection.integer("PRAGMA user_version");
     for (auto next = static_cast<std::size_t>(version); next < kMigrations.size(); ++next)
         connection.execute(kMigrations.at(next));
     connection.execute(
@@ -61,8 +63,8 @@ void prepare(sqlite::Connection& connection) {
 
 }  // namespace
 
-void store_database(const std::string& path, ByteView image) {
-    OutputFile output = OutputFile::open(path, image.size(), Readers::OwnerAlone, Existing::Kept);
+void store_database(const std::string& path, ByteView image, Existing existing) {
+    OutputFile output = OutputFile::open(path, image.size(), Readers::OwnerAlone, existing);
     // A log of another file would be taken for its own.
     for (const std::string_view suffix : sqlite::kBeside) remove_file(followed(path) + std::string(suffix));
     output.store(image);
@@ -76,7 +78,7 @@ Database::~Database() = default;
 Database Database::create(const std::string& path, std::string_view name, const Release& release) {
     Database made(path,
                   std::make_unique<sqlite::Connection>(":memory:", sqlite::Connection::Access::Create, ""));
-    migrate(*made.connection_, 0);
+    migrate(*made.connection_);
     Writer writer(made, "cluster init", std::chrono::milliseconds(0));
     // An empty file is what a process that was killed may have left: nothing is lost with it.
     std::error_code none;
@@ -93,7 +95,7 @@ Database Database::create(const std::string& path, std::string_view name, const 
     append_audit(writer, "cluster-made", {{"cluster", std::string(name)}, {"release", release.text()}});
     const std::string file = followed(path);
     remove_file(file);
-    store_database(file, made.connection_->image());
+    store_database(file, made.connection_->image(), Existing::Kept);
     return open(path);
 }
 
@@ -135,7 +137,7 @@ Database Database::brought_up(std::string path, std::unique_ptr<sqlite::Connecti
     if (version > static_cast<std::int64_t>(kMigrations.size()))
         throw Error(Errc::Malformed, "open", path, "a later ctlsign has written it: use that one");
     prepare(*connection);
-    if (version < static_cast<std::int64_t>(kMigrations.size())) migrate(*connection, version);
+    if (version < static_cast<std::int64_t>(kMigrations.size())) migrate(*connection);
     return Database(std::move(path), std::move(connection));
 }
 

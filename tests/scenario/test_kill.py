@@ -15,7 +15,7 @@ from conftest import FIRST, KRAKOW, SECOND, TIME, program
 
 GOLDEN = {name: (KRAKOW / f"CTLFile-{name}.tlv").read_bytes() for name in ("tokenless", "tokenless-sha512")}
 # What reaches a disk, or another process.
-CALLS = ("pwrite64", "fsync", "fdatasync", "ftruncate", "linkat", "renameat", "rename", "unlink", "unlinkat", "fallocate", "write",
+CALLS = ("pwrite64", "fsync", "fdatasync", "ftruncate", "link", "linkat", "renameat", "rename", "unlink", "unlinkat", "fallocate", "write",
          "sendto")
 EVERYWHERE = os.environ.get("CTLSIGN_KILL") == "everywhere"
 FEW = 10
@@ -60,12 +60,14 @@ def run_and_kill(folder, arguments, call, env=None):
     return done.returncode != 0, case
 
 
-def killed(cluster, found, arguments, env=None):
-    """For each of the calls chosen of FOUND: a copy of the cluster whose ARGUMENTS were killed there, and how to call the case."""
+def killed(cluster, found, arguments, env=None, prepare=lambda folder: None):
+    """For each of the calls chosen of FOUND: a copy of the cluster, PREPAREd, whose ARGUMENTS were killed there, and how to
+    call the case."""
     found = chosen(found)
     ended_before = 0
     for number, call in enumerate(found):
         folder = clone(cluster, str(number))
+        prepare(folder)
         was_killed, case = run_and_kill(folder, arguments, call, env)
         if not was_killed:  # over a network one run needs a few calls less than another
             ended_before += 1
@@ -217,6 +219,39 @@ def test_a_backup_restored_into_a_new_file(cluster):
         last = run(folder, ["audit", "--cluster", "again.db"]).stdout.splitlines()[-1]
         assert json.loads(last)["event"] == "restored", case
     assert 0 < there < cases
+
+
+def test_a_backup_restored_over_a_damaged_file(cluster):
+    cluster.change("mixed-mode", "--tokenless", "--digest", "sha1")
+    cluster("backup", "-o", "secured.backup")
+    damaged = b"x" * 8192
+
+    def damage(folder):
+        (folder / "cluster.db").write_bytes(damaged)
+        return folder
+
+    arguments = ("restore", cluster.folder / "secured.backup", "--yes")
+    restored = cases = 0
+    for folder, case in killed(cluster, steps(damage(clone(cluster, "whole")), arguments), arguments, prepare=damage):
+        cases += 1
+        # Never none, which could be made anew: the one of before, or the backup.
+        restored += (folder / "cluster.db").read_bytes() != damaged
+        assert run(folder, ["status"]).returncode in (0, 3), case
+        assert run(folder, arguments).returncode == 0, case
+        assert json.loads(run(folder, ["status", "--json"]).stdout)["mode"] == "mixed", case
+        assert damaged in [kept.read_bytes() for kept in folder.glob("cluster.db.damaged-*[0-9]")], case
+    assert 0 < restored < cases
+
+
+def test_a_file_system_that_is_gone(cluster):
+    database = cluster.folder / "cluster.db"
+    for number in range(1, 1000):
+        done = run(cluster.folder, ["status"], "strace", "-f", "-qq", "-o", "/dev/null", "-P", str(database),
+                   "-e", f"inject=pread64:error=ESTALE:when={number}+")
+        if done.returncode == 0:
+            break
+        assert done.returncode == 6, done.stderr
+    assert number > 5
 
 
 def test_a_recovery_in_two_steps(tokens):

@@ -191,6 +191,24 @@ def test_a_damaged_file_stays_until_the_question_is_answered(mixed):
     mixed("init", "--name", "krakow", "--release", "10.5(1)", expect=6)
 
 
+def test_what_is_damaged_is_not_backed_up(mixed):
+    path, backups = mixed.folder / "cluster.db", mixed.folder / "cluster.db.backups"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        root, = database.execute("SELECT rootpage FROM sqlite_schema WHERE name='trusted_certificate'").fetchone()
+        size, = database.execute("PRAGMA page_size").fetchone()
+    overwrite(path, (root - 1) * size, b"x" * size)
+    kept = sorted(backups.iterdir())
+    assert mixed("status").code == 0, "no command reads that page"
+    (mixed.folder / "words").write_text("the safe in the cellar\n")
+    for arguments in (("backup", "-o", "krakow.backup"), ("release", "10.5(2)"),
+                      ("backup", "-o", "krakow.backup", "--keys", "--pin-source", "file:words")):
+        assert "SQLite finds it damaged: ctlsign cluster restore" in mixed(*arguments, expect=3).err
+    assert not (mixed.folder / "krakow.backup").exists() and sorted(backups.iterdir()) == kept
+    # The last of those that were taken before is whole.
+    mixed("restore", kept[-1], "--yes")
+    mixed("backup", "-o", "krakow.backup")
+
+
 def test_keys_go_into_a_backup_only_when_asked_and_encrypted(mixed):
     secret = (KRAKOW / "certificates" / "cucm-1051-a-pub.key").read_bytes()
     body = secret.splitlines()[3]

@@ -1,9 +1,13 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include <ctlsign/cluster/audit.hpp>
+#include <ctlsign/cluster/backup.hpp>
 #include <ctlsign/cluster/database.hpp>
 #include <ctlsign/cluster/nodes.hpp>
 #include <ctlsign/cluster/schema.hpp>
@@ -14,6 +18,7 @@
 #include <tests/support/cluster_state.hpp>
 #include <tests/support/code_of.hpp>
 #include <tests/support/temporary_folder.hpp>
+#include <tests/support/wait_until.hpp>
 
 namespace ctlsign::cluster {
 namespace {
@@ -126,13 +131,18 @@ TEST_F(DatabaseTest, WhatNoCtlHoldsIsSettledByAResetOfThePhones) {
     EXPECT_EQ(database_.load().find_own(Store::Tvs, publisher)->settling, Settling::Settled);
 }
 
+void make_file_of_version_one(const std::string& path) {
+    sqlite::Connection connection(path, sqlite::Connection::Access::Create, "");
+    connection.execute("PRAGMA journal_mode=WAL");
+    connection.execute(kMigrations.front());
+    connection.execute("PRAGMA application_id=" + std::to_string(kApplicationId) + "; PRAGMA user_version=1");
+}
+
 TEST_F(DatabaseTest, AFileOfVersionOneIsBroughtUp) {
     const std::string old = path_ + ".old";
+    make_file_of_version_one(old);
     {
-        sqlite::Connection connection(old, sqlite::Connection::Access::Create, "");
-        connection.execute(kMigrations.front());
-        connection.execute("PRAGMA application_id=" + std::to_string(kApplicationId) +
-                           "; PRAGMA user_version=1");
+        sqlite::Connection connection(old, sqlite::Connection::Access::Open, "");
         connection.execute(
             "INSERT INTO processconfig VALUES('ClusterName','krakow'),('Release','10.5(1)'),"
             "('ClusterSecurityMode','1'),('RollbackToPre8','False');"
@@ -152,6 +162,39 @@ TEST_F(DatabaseTest, AFileOfVersionOneIsBroughtUp) {
     EXPECT_EQ(state.certificates[1].settling, Settling::Changed) << "it came after the last CTL";
     EXPECT_EQ(state.last.value().id, 1);
     EXPECT_EQ(database.connection().integer("PRAGMA user_version"), 2);
+}
+
+// How often a thread has slept.
+int count_sleeps(pid_t thread) {
+    std::ifstream status("/proc/self/task/" + std::to_string(thread) + "/status");
+    int count = 0;
+    for (std::string word; status >> word;)
+        if (word == "voluntary_ctxt_switches:") status >> count;
+    return count;
+}
+
+TEST_F(DatabaseTest, AFileIsBroughtUpOnceWhoeverElseIsAboutTo) {
+    const std::string old = path_ + ".old";
+    make_file_of_version_one(old);
+    sqlite::Connection first(old, sqlite::Connection::Access::Open, "");
+    first.execute("BEGIN IMMEDIATE");
+    first.execute(kMigrations.back());
+    first.execute("PRAGMA user_version=2");
+    std::atomic<pid_t> waiting = 0;
+    const std::jthread second([&] {
+        waiting = ::gettid();
+        EXPECT_NO_THROW(Database::open(old));
+    });
+    // It has read the version of before when it waits for the lock, where SQLite sleeps again and again.
+    wait_until([&] { return waiting != 0 && count_sleeps(waiting) > 8; });
+    first.execute("COMMIT");
+}
+
+TEST_F(DatabaseTest, WhatSomebodyElseHasPutRightIsNotPutAside) {
+    backup(database_, path_ + ".backup");
+    EXPECT_EQ(code_of([&] { Backup::load(path_ + ".backup").restore_instead(path_); }), Errc::InUse);
+    for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(path_).parent_path()))
+        EXPECT_EQ(entry.path().string().find("damaged"), std::string::npos) << entry.path();
 }
 
 TEST_F(DatabaseTest, WhatIsNotCommittedIsUndone) {
