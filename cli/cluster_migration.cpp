@@ -139,12 +139,9 @@ ExitCode run_consolidate(const ClusterMigrationOptions& options) {
 }
 
 // A file is what one cluster has exported, carried by hand; a place holds what all have.
-Bytes load_introductions(const ClusterMigrationOptions& options, cluster::Journey& journey) {
-    if (std::filesystem::is_regular_file(options.place)) {
-        if (std::filesystem::path(options.place).filename() != kConsolidated)
-            journey = cluster::Journey::OneWay;
+Bytes load_introductions(const ClusterMigrationOptions& options) {
+    if (std::filesystem::is_regular_file(options.place))
         return load_file(options.place, limits::kIntroductions).bytes;
-    }
     const auto octets =
         cluster::open_meeting_place(options.place, options.trust)->load(std::string(kConsolidated));
     if (!octets)
@@ -157,17 +154,19 @@ Bytes load_introductions(const ClusterMigrationOptions& options, cluster::Journe
 
 ExitCode run_import(const ClusterMigrationOptions& options) {
     const pkcs11::Pin passphrase = ask_passphrase(options);
-    auto journey = cluster::Journey::BothWays;
-    const Bytes octets = load_introductions(options, journey);
+    const Bytes octets = load_introductions(options);
     Administration administration(options.cluster, "cluster import");
     const cluster::State state = administration.database.load();
-    const auto foreign = select_foreign(
-        state, cluster::decode_introductions(octets, passphrase.reveal_secret(), options.place));
+    const auto introductions =
+        cluster::decode_introductions(octets, passphrase.reveal_secret(), options.place);
+    const auto foreign = select_foreign(state, introductions);
     if (foreign.empty())
         throw NotValid(fmt::format("{} holds nothing of another cluster than {}", options.place, state.name));
     std::vector<cluster::Refusal> refusals;
     if (auto refusal = check_migration(state)) refusals.push_back(std::move(*refusal));
     require_allowed(refusals, options.force);
+    const auto journey =
+        shows_all_of(state, introductions) ? cluster::Journey::BothWays : cluster::Journey::OneWay;
     const auto steps = migration_steps(state, foreign, journey);
     if (journey == cluster::Journey::OneWay) print_warning(steps.back());
     if (const auto note = note_tokens(state); note && journey == cluster::Journey::BothWays)

@@ -210,6 +210,16 @@ bool is_shown_by(const State& state, std::span<const Introduction> introductions
     });
 }
 
+bool shows_all_of(const State& state, std::span<const Introduction> introductions) {
+    const auto shown = introduce(state);
+    const auto* own = std::get_if<std::vector<Introduction>>(&shown);
+    return own != nullptr && std::ranges::all_of(*own, [&](const Introduction& wanted) {
+               return std::ranges::any_of(introductions, [&](const Introduction& each) {
+                   return each.store == wanted.store && each.certificate == wanted.certificate;
+               });
+           });
+}
+
 std::optional<Refusal> check_migration(const State& state) {
     if (!state.prepared_for_rollback) return std::nullopt;
     return Refusal{ClusterRule::RollbackParameter,
@@ -256,7 +266,8 @@ std::vector<std::string> migration_steps(const State& state, std::span<const Int
     steps.push_back(journey == Journey::BothWays
                         ? fmt::format("Phones can come back once {} has imported the same file", there)
                         : fmt::format("One way only: {} does not know the certificates of {}, and phones "
-                                      "that have moved cannot come back",
+                                      "that have moved cannot come back; they can once both have exported, "
+                                      "and imported what was consolidated then",
                                       there, state.name));
     return steps;
 }

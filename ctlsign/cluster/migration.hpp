@@ -37,6 +37,9 @@ std::vector<Introduction> select_foreign(const State& state, std::span<const Int
 std::optional<std::string> note_tokens(const State& state);
 /// Whether this cluster has shown one of INTRODUCTIONS: its stores keep what was regenerated since.
 bool is_shown_by(const State& state, std::span<const Introduction> introductions);
+/// Whether INTRODUCTIONS hold all that this cluster shows now: whoever imports them lets its phones come
+/// back.
+bool shows_all_of(const State& state, std::span<const Introduction> introductions);
 /// The rollback rule: phones that are to move must be able to ask TVS about the other cluster's signer.
 std::optional<Refusal> check_migration(const State& state);
 /// Puts CallManager certificates into CallManager-trust and Phone-SAST-trust, ITLRecovery into

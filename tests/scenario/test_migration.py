@@ -86,6 +86,27 @@ def test_by_hand_there_is_no_way_back(pair):
     assert "nothing of another cluster than b" in b("import", pair.place / "b.p12", "--yes", expect=1).err
 
 
+def test_what_was_consolidated_without_a_cluster_is_no_way_back_for_it(pair):
+    a, b, c = (pair.make(name) for name in "abc")
+    for run in (b, c):
+        run("export", pair.place)
+    pair.ctlsign("cluster", "consolidate", pair.place)
+    told = a("import", pair.place, "--yes")
+    assert "One way only: b, c does not know the certificates of a" in told.err and "Phones can come back" not in told.out
+    assert "Phones can come back once c has imported the same file" in b("import", pair.place, "--yes").out
+    a("export", pair.place)
+    pair.ctlsign("cluster", "consolidate", pair.place)
+    back = "Phones can come back once b, c has imported the same file"
+    # What is carried by hand may be the same.
+    for place in (pair.place, pair.place / "consolidated.p12"):
+        told = a("import", place, "--yes")
+        assert back in told.out and "One way only" not in told.err
+    # The others know what was regenerated since by its name alone.
+    a("certificate", "regenerate", "--store", "CallManager", "--node", a.nodes[1], "--yes")
+    told = a("import", pair.place, "--yes")
+    assert back not in told.out and "they can once both have exported, and imported what was consolidated then" in told.err
+
+
 def test_to_release_twelve_itlrecovery_comes_too(pair):
     a, b = pair.make("a"), pair.make("b", "12.0(1)")
     a("restarted")
