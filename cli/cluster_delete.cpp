@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 
 #include <cli/cluster.hpp>
@@ -16,18 +17,35 @@ namespace {
 constexpr std::string_view kQuestion =
     "Delete the File CTLFile.tlv?\nEnter \"y\" followed by return to continue:";
 
-// One node's file alone may go where no phone is secured by it.
-void select_node(std::vector<cluster::ReachedNode>& nodes, const cluster::State& state,
-                 const std::string& name) {
-    const cluster::Node& wanted = get_node(state, name);
-    if (state.mode == cluster::Mode::Mixed)
-        refuse(cluster::Refusal{
-            cluster::ClusterRule::ModeFits,
-            "in mixed mode every node serves the same CTL: leave out --node to delete it from all of them",
-            std::nullopt});
-    const bool others_serve = std::ranges::any_of(
-        nodes, [&](const auto& node) { return node.node.id != wanted.id && node.octets.has_value(); });
-    if (others_serve) std::erase_if(nodes, [&](const auto& node) { return node.node.id != wanted.id; });
+// WANTED, whose file alone goes. With the others where it is the last to serve one: then the cluster has
+// none.
+std::vector<cluster::ReachedNode> reach_alone(const cluster::State& state, const cluster::Node& wanted) {
+    auto nodes = cluster::reach_nodes({wanted});
+    if (state.ctl() == nullptr) return nodes;
+    std::vector<cluster::ReachedNode> others;
+    for (const cluster::Node& node : state.nodes) {
+        if (node.id == wanted.id) continue;
+        try {
+            others.push_back(std::move(cluster::reach_nodes({node}).front()));
+        } catch (const Error&) {
+            return nodes;  // who is not there may serve one
+        }
+        if (others.back().octets) return nodes;
+    }
+    std::ranges::move(others, std::back_inserter(nodes));
+    return nodes;
+}
+
+// What one node serves goes whatever it is; of all of them, only the CTL that was published.
+cluster::Planned work_out_deletion(cluster::Request& request, Outlook& outlook, const std::string& node,
+                                   Force force) {
+    if (node.empty()) return work_out(request, outlook, force);
+    request.extent = cluster::Extent::OneNode;
+    const cluster::Node& wanted = get_node(outlook.state, node);
+    cluster::Planned planned = plan(outlook.state, request);
+    require_possible(planned.refusals, force);
+    outlook.nodes = reach_alone(outlook.state, wanted);
+    return planned;
 }
 
 // The lines of W8, where phones stay secured without a file.
@@ -55,16 +73,16 @@ Json perform_deletion(Administration& administration, const ChangeOptions& optio
     Outlook outlook = look_ahead(administration.database, Outset::Now);
     const cluster::State& state = outlook.state;
     auto& nodes = outlook.nodes;
-    cluster::Planned planned = work_out(request, outlook, options.force);
+    cluster::Planned planned = work_out_deletion(request, outlook, node_name, options.force);
     require_allowed(planned.refusals, options.force);
-    if (!node_name.empty()) select_node(nodes, state, node_name);
     if (amend) amend(*planned.plan);
     if (options.dry_run) return report_dry_run(nodes, options.format);
     confirm(kQuestion, options.answer);
     cluster::backup_before_change(administration.database);
     carry_out(administration.writer, *planned.plan, nullptr, nodes, planned.refusals);
 
-    Json json{{"files", Json::array()}, {"messages", messages_in(state.mode)}};
+    const auto steps = next_steps(*planned.plan);
+    Json json{{"files", Json::array()}, {"messages", messages_in(state.mode)}, {"next", steps}};
     std::string text;
     for (const cluster::ReachedNode& node : nodes) {
         if (!node_name.empty() && node.node.name != node_name) continue;
@@ -73,6 +91,7 @@ Json perform_deletion(Administration& administration, const ChangeOptions& optio
         text += fmt::format("files: found = {}, deleted = {}\n", found, found);
     }
     for (const std::string& line : messages_in(state.mode)) text += line + '\n';
+    for (const std::string& line : steps) text += line + '\n';
     if (options.format == Format::AsText) print(text);
     return json;
 }

@@ -81,6 +81,16 @@ std::int64_t record(Writer& writer, const JournalEntry& entry) {
     return publication;
 }
 
+std::string node_names(sqlite::Connection& connection, const JournalEntry& entry) {
+    std::string names;
+    for (const auto& before : entry.before) {
+        sqlite::Statement row = connection.query("SELECT name FROM node WHERE id=?", {before.node});
+        // One that was removed meanwhile has not taken part.
+        if (row.step()) names += (names.empty() ? "" : ", ") + row.text(0);
+    }
+    return names;
+}
+
 // The database as it is after ENTRY: one transaction, the journal's end included.
 std::int64_t complete(Writer& writer, const JournalEntry& entry) {
     sqlite::Connection& connection = writer.connection();
@@ -89,15 +99,14 @@ std::int64_t complete(Writer& writer, const JournalEntry& entry) {
     const bool everywhere = entry.octets || static_cast<std::int64_t>(entry.before.size()) ==
                                                 connection.integer("SELECT count(*) FROM node");
     const std::int64_t publication = everywhere ? record(writer, entry) : 0;
-    if (entry.octets) {
-        publish_certificates(writer, ByteView(*entry.octets));
-        add_restarts_of_ctl(writer, entry.operation);
-    }
+    if (entry.octets) publish_certificates(writer, ByteView(*entry.octets));
+    // Where a CTL is to follow a deletion, it is what the services are restarted for.
+    if (entry.octets || entry.mode == Mode::NonSecure) add_restarts_of_ctl(writer, entry.operation);
     append_audit(writer, "publication",
                  {{"operation", entry.operation},
                   {"mode", std::string(to_text(entry.mode))},
                   {"signer", entry.signer},
-                  {"nodes", std::to_string(entry.before.size())},
+                  {"nodes", node_names(connection, entry)},
                   {"from", entry.before.empty() ? "none" : sha1_of(entry.before.front().octets)},
                   {"to", sha1_of(entry.octets)}});
     clear_journal(writer);

@@ -99,7 +99,14 @@ class Planner {
                     refuse_tokens();
                 break;
             case Operation::DeleteCtl:
-                if (on_nodes() == nullptr) refuse(ClusterRule::CtlExists, "No CTL File exists on the server");
+                if (request_.extent == Extent::OneNode) {
+                    if (mixed)
+                        refuse(ClusterRule::ModeFits,
+                               "in mixed mode every node serves the same CTL: leave out --node to delete it "
+                               "from all of them");
+                } else if (on_nodes() == nullptr) {
+                    refuse(ClusterRule::CtlExists, "No CTL File exists on the server");
+                }
                 break;
         }
         return !impossible_;
@@ -210,7 +217,7 @@ class Planner {
     void delete_ctl() {
         result_.plan = Plan{};
         result_.plan->operation = Operation::DeleteCtl;
-        result_.plan->way = state_.last->way;
+        if (state_.last) result_.plan->way = state_.last->way;
         result_.plan->mode = state_.mode;
     }
 
@@ -355,6 +362,11 @@ class Planner {
             return;
         }
         if (last_ && !is_sast(*last_, sasts.front())) announce_signer(sasts.front());
+        if (sasts.size() == 1 && state_.release.has_itl_recovery())
+            note(fmt::format(
+                "the publisher's ITLRecovery certificate is not in the stores: this CTL has one SAST, where "
+                "release {} has two; import it with cluster certificate import",
+                state_.release.text()));
         make(Way::Tokenless, mode, sasts, sasts.front());
         if (!result_.plan) return;
         for (const Store store : {Store::CallManager, Store::ItlRecovery}) {
@@ -399,10 +411,12 @@ class Planner {
                 object(std::move(refusal));
             }
         }
-        if (state_.holds(Store::PhoneSastTrust, signer))
+        if (state_.holds(Store::PhoneSastTrust, signer)) {
             announce_signer(signer);
-        else
+        } else {
             note("no token of the CTL that phones hold signs: delete the CTL by hand on every phone");
+            note("phones may keep registering with the old CTL, and break at the next certificate change");
+        }
     }
 
     // Phones are to ask TVS for the signer.
@@ -488,7 +502,8 @@ std::vector<std::string> plan_release(const State& state, const Release& another
 }
 
 std::vector<std::string> next_steps(const Plan& plan) {
-    if (plan.operation == Operation::DeleteCtl) return {};
+    // In mixed mode another CTL is to follow.
+    if (plan.operation == Operation::DeleteCtl && plan.mode == Mode::Mixed) return {};
     return {
         "Please Restart the TFTP and Cisco CallManager services on all nodes in the cluster that run these "
         "services",

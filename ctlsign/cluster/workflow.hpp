@@ -22,6 +22,9 @@ enum class Operation {
 };
 std::string_view to_text(Operation operation) noexcept;  ///< "mixed-mode": the name of its command
 
+/// Whose file DeleteCtl takes: the cluster's CTL, or what one node serves, known or not.
+enum class Extent { EveryNode, OneNode };
+
 /// What an administrator asks for.
 struct Request {
     Operation operation{};
@@ -31,6 +34,7 @@ struct Request {
     std::vector<sast::Certificate> added{}, dropped{};  ///< by ChangeTokens
     std::vector<sast::Certificate> unusable{};          ///< declared lost, locked or with a forgotten PIN
     TokenState dropped_because = TokenState::Retired;
+    Extent extent = Extent::EveryNode;
     std::optional<Digest> digest{};        ///< without one: that of the current CTL
     Digest first_digest = Digest::Sha512;  ///< where there is no current one either
     std::uint32_t time = 0;                ///< of signing, Unix seconds

@@ -1,9 +1,10 @@
 """Tokens that are lost, replaced, locked; from tokens to the publisher's key and back."""
 
 import json
+import subprocess
 
 import pytest
-from conftest import FIRST, KRAKOW, SECOND
+from conftest import FIRST, KRAKOW, RESTART, SECOND, TIME
 
 SECURE_WITHOUT_CTL = (
     "No CTL File exists on the server but the Call Manager Cluster Security Mode is in Secure Mode.\n"
@@ -152,6 +153,7 @@ def test_all_tokens_lost_before_release_ten(secured):
     secured("token", "remove", SECOND, "--locked")
     result = secured.change(*anew)
     assert "delete the CTL by hand on every phone" in result.err
+    assert "phones may keep registering with the old CTL, and break at the next certificate change" in result.err
     phone_takes(secured, secured.ctl, before, expect=1)
     assert known(secured)[FIRST] == ("lost", False) and known(secured)[SECOND] == ("locked", False)
 
@@ -216,13 +218,54 @@ def test_in_non_secure_mode_a_file_goes_node_by_node(tokens):
     tokens.change("mixed-mode", "--tokenless")
     assert "rule mode-fits" in tokens("delete-ctl", "--node", "cucm-1051-a-sub1", "--yes", expect=4).err
     tokens.change("non-secure-mode")
-    assert tokens("delete-ctl", "--node", "cucm-1051-a-sub1", "--yes").out == "files: found = 1, deleted = 1\n"
+    tokens("restarted")
+    assert tokens("delete-ctl", "--node", "cucm-1051-a-sub1", "--yes").out == (
+        f"files: found = 1, deleted = 1\n{RESTART}Then reset all phones\n")
+    restarts = json.loads(tokens("status", "--json").out)["restart"]
+    assert {(each["service"], each["node"]) for each in restarts} == {
+        (service, node) for service in ("TFTP", "CallManager") for node in tokens.nodes}
+    last = tokens.audit()[-1]
+    assert (last["operation"], last["nodes"]) == ("delete-ctl", "cucm-1051-a-sub1")
     files = {name: (folder / "CTLFile.tlv").exists() for name, folder in tokens.nodes.items()}
     assert files == {"cucm-1051-a-pub": True, "cucm-1051-a-sub1": False}
     tokens("delete-ctl", "--node", "cucm-1051-a-pub", "--yes")
     assert tokens.ctl is None
+    assert tokens.audit()[-1]["nodes"] == "cucm-1051-a-pub, cucm-1051-a-sub1", "now the cluster has none"
     assert "rule ctl-exists" in tokens("delete-ctl", "--yes", expect=4).err
     assert tokens("status").code == 0
+
+
+def test_a_file_that_a_node_has_kept_goes_in_non_secure_mode(cluster):
+    kept, gone = cluster.nodes["cucm-1051-a-sub1"], cluster.nodes["cucm-1051-a-pub"]
+    (kept / "CTLFile.tlv").write_bytes((KRAKOW / "CTLFile-tokens.tlv").read_bytes())
+    assert "was not published from here" in cluster("status", expect=1).out
+    assert "rule ctl-exists" in cluster("delete-ctl", "--yes", expect=4).err
+    # Another that cannot be reached is none of it.
+    gone.rename(cluster.folder / "elsewhere")
+    told = json.loads(cluster("delete-ctl", "--node", "cucm-1051-a-sub1", "--yes", "--json").out)
+    assert told["files"] == [{"node": "cucm-1051-a-sub1", "found": 1, "deleted": 1}] and told["next"][1] == "Then reset all phones"
+    assert not (kept / "CTLFile.tlv").exists()
+    (cluster.folder / "elsewhere").rename(gone)
+    assert cluster("status").code == 0
+    # Nor where the cluster has a CTL, which goes with the last node that serves it.
+    cluster.change("mixed-mode", "--tokenless")
+    cluster.change("non-secure-mode")
+    gone.rename(cluster.folder / "elsewhere")
+    cluster("delete-ctl", "--node", "cucm-1051-a-sub1", "--yes")
+    (cluster.folder / "elsewhere").rename(gone)
+    assert (gone / "CTLFile.tlv").exists() and not (kept / "CTLFile.tlv").exists()
+    cluster("delete-ctl", "--node", "cucm-1051-a-pub", "--yes")
+    assert cluster("status").code == 0 and "rule ctl-exists" in cluster("delete-ctl", "--yes", expect=4).err
+
+
+def test_a_stranger_signs_by_force(secured):
+    """What phones do about it is told, and the audit has it."""
+    secured.create_token("stranger")
+    told = secured.change("update", *secured.tokens("stranger"), "--force").err
+    assert ("rule token-in-ctl is forced: phones refuse the new CTL unless TVS vouches for the token, and those without "
+            "Security By Default until their CTL is deleted by hand") in told
+    forced = [(entry["operation"], entry["rule"]) for entry in secured.audit() if entry["event"] == "forced"]
+    assert forced == [("update", "token-in-ctl")]
 
 
 def test_a_locked_token_changes_nothing(secured):
@@ -240,6 +283,20 @@ def test_a_rejected_pin_is_in_the_audit(secured):
     assert last["event"] == "pin-failure" and SECOND in last["signer"]
     assert "no-such-pin" not in secured("audit").out
     assert "14 of 15" in secured("check", "--token", f"pkcs11:token={SECOND}").out
+
+
+def test_a_rejected_passphrase_is_in_the_audit(secured):
+    for name in ("right", "wrong"):
+        (secured.folder / name).write_text(f"the {name} words")
+    subprocess.run(["openssl", "pkey", "-in", KRAKOW / "certificates" / "cucm-1051-a-pub.key", "-aes256", "-passout", "file:right",
+                    "-out", "encrypted.key"], cwd=secured.folder, check=True, capture_output=True)
+    before = secured.ctl
+    arguments = ("update", "--tokenless", "--signer", "encrypted.key", "--pin-source")
+    secured.change(*arguments, "file:wrong", expect=5)
+    last = secured.audit()[-1]
+    assert last["event"] == "pin-failure" and "encrypted.key" in last["signer"] and secured.ctl == before
+    assert "the wrong words" not in secured("audit").out
+    secured.change(*arguments, "file:right")
 
 
 def test_a_token_pulled_in_the_middle_of_an_update(secured):

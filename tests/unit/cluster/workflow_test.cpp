@@ -102,6 +102,16 @@ TEST(Workflow, WhichCertificatesAreSastDependsOnTheRelease) {
                 ElementsAre("SAST", "CCM+TFTP", "CAPF", "CCM+TFTP", "SAST*", "SAST", "SAST"));
 }
 
+TEST(Workflow, ASecondSastThatTheStoresMissIsSaid) {
+    const auto notes_of = [](const State& state) {
+        return plan(state, tokenless(Operation::MixedMode)).plan.value().notes;
+    };
+    EXPECT_THAT(notes_of(krakow_state("10.5(1)")), IsEmpty());
+    EXPECT_THAT(notes_of(krakow_state("10.5(2)")),
+                ElementsAre(HasSubstr("the publisher's ITLRecovery certificate is not in the stores")));
+    EXPECT_THAT(notes_of(with_recovery("10.5(2)")), IsEmpty());
+}
+
 TEST(Workflow, ResettingTheLocalKeyHasCallManagerSign) {
     State state = with_recovery("12.0(1)");
     const Plan first = plan(state, tokenless(Operation::MixedMode)).plan.value();
@@ -361,7 +371,8 @@ TEST(Workflow, AllTokensLostBeforeTen) {
     lost.know(1, TokenState::Locked);
     const Planned planned = plan(lost.state, lost.request);
     EXPECT_THAT(planned.refusals, IsEmpty());
-    EXPECT_THAT(planned.plan->notes, ElementsAre(HasSubstr("delete the CTL by hand on every phone")));
+    EXPECT_THAT(planned.plan->notes, ElementsAre(HasSubstr("delete the CTL by hand on every phone"),
+                                                 HasSubstr("break at the next certificate change")));
     BeginAnew said;
     said.request.unusable = krakow_tokens();
     EXPECT_THAT(plan(said.state, said.request).refusals, IsEmpty()) << "recover says it with the request";
@@ -377,6 +388,7 @@ TEST(Workflow, ALivingTokenIsNotThrownAway) {
         EXPECT_THAT(planned.refusals[0].text, HasSubstr("or sign with SAST-ADN008580ef, which phones know"));
         EXPECT_TRUE(planned.refusals[0].consequence && planned.plan) << "it can be forced";
         EXPECT_THAT(planned.plan->notes, ElementsAre(HasSubstr("delete the CTL by hand on every phone"),
+                                                     HasSubstr("break at the next certificate change"),
                                                      HasSubstr("SAST-ADN008580ef leaves the CTL")));
     }
     EXPECT_THAT(rules(plan(BeginAnew().state, BeginAnew().request)),
