@@ -72,13 +72,14 @@ ExitCode import(const ClusterCertificateOptions& options) {
         if (known != nullptr && known->certificate != certificate)
             refusals = check_anchors(before, store, node);
         require_allowed(refusals, options.force);
-        if (known != nullptr) cluster::backup_before_change(administration.database);
+        cluster::backup_before_change(administration.database);
         append_forced(administration.writer, "certificate import", refusals);
         put_own_certificate(administration.writer, store, node, certificate, key_place(options.key));
     } else {
         if (!options.node.empty() || !options.key.empty())
             throw UsageError(
                 fmt::format("{} is of the whole cluster: leave out --node and --key", to_text(store)));
+        cluster::backup_before_change(administration.database);
         add_trusted_certificate(administration.writer, store, certificate);
     }
     const cluster::State after = administration.database.load();

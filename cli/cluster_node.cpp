@@ -81,6 +81,7 @@ ExitCode add(const ClusterNodeOptions& options) {
     Administration administration(options.cluster, "cluster node add");
     require_new(administration.database.load(), node);
     cluster::open_target(node)->load();
+    cluster::backup_before_change(administration.database);
     cluster::add_node(administration.writer, node);
     options.format == Format::AsJson ? print_json(to_json(node)) : print(to_line(node));
     return ExitCode::Done;

@@ -40,6 +40,7 @@ std::string key_path(const RegenerateOptions& options, cluster::Store store, con
     if (!options.key.empty()) return std::filesystem::absolute(options.key).lexically_normal().string();
     const std::filesystem::path folder = std::filesystem::absolute(options.cluster.path + ".keys");
     make_private_folder(folder);
+    remove_unfinished(folder);
     return (folder / fmt::format("{}-{}-{}.pem", to_text(store), node.name, to_hex(certificate.serial())))
         .string();
 }

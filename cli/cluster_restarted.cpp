@@ -2,6 +2,7 @@
 
 #include <cli/cluster.hpp>
 #include <cli/cluster_access.hpp>
+#include <ctlsign/cluster/backup.hpp>
 #include <ctlsign/cluster/services.hpp>
 
 namespace ctlsign::cli {
@@ -15,6 +16,7 @@ void add_cluster_restarted(Command parent, Action& action) {
     command.callback([&action, options] {
         action = [options] {
             Administration administration(*options, "cluster restarted");
+            cluster::backup_before_change(administration.database);
             clear_restarts(administration.writer);
             return ExitCode::Done;
         };

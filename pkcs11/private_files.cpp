@@ -17,6 +17,8 @@ namespace ctlsign {
 namespace fs = std::filesystem;
 
 namespace {
+constexpr const char* kUnfinished = ".unfinished-";
+
 [[noreturn]] void fail(const char* failed, const fs::path& path) {
     throw Error(std::error_code(errno, std::generic_category()), failed, path.string(), "");
 }
@@ -45,7 +47,7 @@ static void flush_folder_of(const fs::path& file) {
 }
 
 void write_private_file(const fs::path& file, std::string_view content) {
-    std::string beside = file.string() + ".XXXXXX";
+    std::string beside = file.string() + kUnfinished + "XXXXXX";
     const int fd = mkostemp(beside.data(), O_CLOEXEC);
     if (fd < 0) fail("writing", file);
     bool written = true;
@@ -62,6 +64,11 @@ void write_private_file(const fs::path& file, std::string_view content) {
         fail("writing", file);
     }
     flush_folder_of(file);
+}
+
+void remove_unfinished(const fs::path& folder) {
+    for (const auto& entry : fs::directory_iterator(folder))
+        if (entry.path().extension().string().starts_with(kUnfinished)) fs::remove(entry.path());
 }
 
 static std::optional<fs::path> find_user_folder(const char* variable, const char* below_home) {

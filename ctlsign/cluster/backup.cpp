@@ -31,6 +31,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view kMark = "ctlsign cluster backup 1\n";
 constexpr std::size_t kHashSize = 32;
 constexpr std::size_t kKept = 20;
+constexpr std::string_view kBackupExtension = ".backup";
 // All that a backup brings back; the audit goes on. Those that others refer to come first.
 constexpr std::string_view kPublications = "publication";
 constexpr std::array<std::string_view, 6> kTables{"processconfig", "node",        "certificate",
@@ -115,11 +116,12 @@ void backup_with_keys(const Database& database, const std::string& path, const p
 std::string backup_before_change(const Database& database) {
     const fs::path folder = database.path() + ".backups";
     make_private_folder(folder);
-    const fs::path path = folder / (now_text() + ".backup");
+    remove_unfinished(folder);
+    const fs::path path = folder / (now_text() + std::string(kBackupExtension));
     backup(database, path.string());
     std::vector<fs::path> kept;
     for (const auto& entry : fs::directory_iterator(folder))
-        if (entry.path().extension() == ".backup") kept.push_back(entry.path());
+        if (entry.path().extension() == kBackupExtension) kept.push_back(entry.path());
     std::ranges::sort(kept);
     for (std::size_t number = 0; number + kKept < kept.size(); ++number) fs::remove(kept[number]);
     return path.string();

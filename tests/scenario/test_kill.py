@@ -185,6 +185,9 @@ def test_a_regeneration(cluster):
         done = run(folder, ["update", "--yes", *TIME])
         assert done.returncode == 0, case + done.stderr.decode()
         assert (files(folder, cluster.nodes) == {GOLDEN["tokenless"]}) == (serial == old), case
+        # What was half written goes with the next of its kind.
+        done = run(folder, ["certificate", "regenerate", "--store", "CAPF", "--yes"])
+        assert done.returncode == 0 and not list(folder.rglob("*.unfinished-*")), case
     assert 0 < new < cases
 
 

@@ -59,5 +59,13 @@ TEST_F(PrivateFiles, AFileIsReplacedAndTheUsersAlone) {
     EXPECT_EQ(std::distance(fs::directory_iterator(folder_.path()), {}), 1);
 }
 
+TEST_F(PrivateFiles, WhatIsUnfinishedGoesAlone) {
+    for (const char* name : {"key.pem", "key.pem.backup", "key.pem.unfinished-a1b2c3"})
+        std::ofstream(folder_ / name) << "x";
+    remove_unfinished(folder_.path());
+    EXPECT_TRUE(fs::exists(folder_ / "key.pem") && fs::exists(folder_ / "key.pem.backup"));
+    EXPECT_FALSE(fs::exists(folder_ / "key.pem.unfinished-a1b2c3"));
+}
+
 }  // namespace
 }  // namespace ctlsign
