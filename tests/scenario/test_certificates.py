@@ -147,8 +147,8 @@ def test_a_trust_store_is_not_regenerated(mixed):
     assert "DRF Local, DRF Master" in regenerate(mixed, "ipsec", "--node", PUBLISHER).out
 
 
-def at(cluster, time, **options):
-    return cluster("expiry", "--at", time, **options)
+def at(cluster, time, *arguments, **options):
+    return cluster("expiry", "--at", time, *arguments, **options)
 
 
 def test_expiry(cluster):
@@ -179,6 +179,29 @@ def test_the_order_of_a_release_that_itlrecovery_signs_for(make_cluster):
 def test_thirty_days_are_a_warning(cluster):
     assert at(cluster, "2020-01-29T23:59:59Z").out == ""
     assert "expires in 30 days on 2020-02-29" in at(cluster, "2020-01-30T00:00:00Z", expect=1).out
+
+
+def test_less_than_seven_days_are_an_alarm(cluster):
+    def urgency(time):
+        return json.loads(at(cluster, time, "--json", expect=1).out)["certificates"][0]["urgency"]
+
+    # They are valid to the end of February the 28th.
+    assert urgency("2020-02-22T00:00:00Z") == "warning" and urgency("2020-02-22T00:00:01Z") == "alarm"
+
+
+def test_what_breaks_where_nothing_signs(cluster):
+    """HTTPS, backups, tunnels, and what is asked of TVS."""
+    for store in ("TVS", "tomcat", "ipsec"):
+        for subject in (("--subject", f"CN={store}"), ()):
+            regenerate(cluster, store, "--node", PUBLISHER, *subject, "--days", "5")
+    shown = {line.split(" of ")[0].split()[-1]: line for line in cluster("expiry", expect=1).out.splitlines() if " of " in line}
+    assert "HTTPS services and configuration are not authenticated" in shown["TVS"] and "then restart TVS" in shown["TVS"]
+    assert "HTTPS services are not trusted" in shown["tomcat"] and "then restart Tomcat" in shown["tomcat"]
+    assert "backups and tunnels fail" in shown["ipsec"] and "then restart DRF Local, DRF Master" in shown["ipsec"]
+    for store in ("tomcat", "ipsec"):
+        assert stored(cluster, store)[0]["serial"] in {each["serial"] for each in stored(cluster, f"{store}-trust")}
+    assert {(each["service"], each["node"]) for each in json.loads(cluster("status", "--json").out)["restart"]} == {
+        (service, PUBLISHER) for service in ("TVS", "Tomcat", "DRF Local", "DRF Master")}
 
 
 def test_an_expired_entry_ends_a_token(tokens):

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pty
 import sqlite3
 import subprocess
 import time
@@ -65,8 +66,10 @@ def test_status_shows_what_phones_show(mixed):
     (mixed.nodes["cucm-1051-a-sub1"] / "CTLFile.tlv").write_bytes(GOLDEN + b"x")
     assert "another CTL" in mixed("status", expect=1).out
     assert "rule nodes-agree" in mixed.change("update", expect=4).err
-    mixed.change("update", "--force")
-    assert mixed.ctl == GOLDEN
+    told = mixed.change("update", "--force").err
+    assert mixed.ctl == GOLDEN and "rule nodes-agree is forced: it is replaced, and phones that hold it may refuse" in told
+    forced = [(entry["operation"], entry["rule"]) for entry in mixed.audit() if entry["event"] == "forced"]
+    assert forced == [("update", "nodes-agree")]
 
 
 def test_a_new_node_gets_the_ctl_by_the_next_update(mixed):
@@ -95,18 +98,22 @@ def test_two_administrators_at_once(mixed):
 
 
 def test_the_second_administrator_is_told_who_is_first(mixed):
-    holder = subprocess.Popen(["flock", "cluster.db.lock", "sh", "-c", "echo held; exec sleep 600"], cwd=mixed.folder,
-                              stdout=subprocess.PIPE)
-    assert holder.stdout.readline() == b"held\n"
+    main, side = pty.openpty()
+    first = subprocess.Popen([program.PROGRAM, "cluster", "update", *TIME], cwd=mixed.folder, stdin=side, stdout=side, stderr=side)
+    os.close(side)
     try:
+        asked = b""
+        while b"(y/n):" not in asked:
+            asked += os.read(main, 4096)
         begin = time.monotonic()
-        result = mixed.change("update", expect=6)
-        assert time.monotonic() - begin > 5 and "wait for it to end" in result.err
-        assert mixed("status").code == 0
+        result = mixed.change("update", "--digest", "sha512", expect=6)
+        assert time.monotonic() - begin > 5, "it waits"
+        assert f"process {first.pid} is at work (cluster update): wait for it to end" in result.err
+        assert mixed("status").code == 0 and mixed.ctl == GOLDEN
     finally:
-        holder.kill()
-        holder.wait()
-        holder.stdout.close()
+        first.kill()
+        first.wait()
+        os.close(main)
 
 
 def test_backup_and_restore(mixed):
@@ -133,7 +140,7 @@ def test_backup_and_restore(mixed):
         mixed("restore", "damaged.backup", "--yes", expect=3)
     (mixed.folder / "damaged.backup").write_bytes(image[:-1])
     mixed("restore", "damaged.backup", "--yes", expect=3)
-    assert len(list((mixed.folder / "cluster.db.backups").iterdir())) == 3, "one before each change"
+    assert len(list((mixed.folder / "cluster.db.backups").iterdir())) == 8, "one before each change, those of nodes and stores too"
 
 
 def overwrite(path, at, octets):
@@ -319,9 +326,15 @@ def test_before_any_change_there_is_a_backup(mixed):
         folder = mixed.folder / "cluster.db.backups"
         return len(list(folder.iterdir()))
 
+    (mixed.folder / "sub2").mkdir()
     for arguments in (("certificate", "import", KRAKOW / "regenerated" / "cucm-1051-a-pub.pem", "--store", "CallManager"),
                       ("certificate", "delete", "CAPF-e41e7d87", "--store", "CAPF-trust", "--yes"), ("release", "10.5(2)"),
-                      ("rollback-parameter", "False"), ("adopt", "--yes"), ("node", "remove", "cucm-1051-a-sub1", "--yes")):
+                      ("rollback-parameter", "False"), ("adopt", "--yes"), ("restarted",),
+                      ("node", "add", "cucm-1051-a-sub2", "--address", "10.48.47.155", "--target", "sub2"),
+                      ("certificate", "import", KRAKOW / "certificates" / "cucm-1051-a-sub1.pem", "--store", "CallManager", "--node",
+                       "cucm-1051-a-sub2"),
+                      ("certificate", "import", KRAKOW / "tokens" / f"{FIRST}.pem", "--store", "Phone-SAST-trust"),
+                      ("node", "remove", "cucm-1051-a-sub1", "--yes")):
         before = backups()
         mixed(*arguments)
         assert backups() == before + 1, arguments
