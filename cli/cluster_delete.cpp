@@ -45,6 +45,8 @@ cluster::Planned work_out_deletion(cluster::Request& request, Outlook& outlook, 
     cluster::Planned planned = plan(outlook.state, request);
     require_possible(planned.refusals, force);
     outlook.nodes = reach_alone(outlook.state, wanted);
+    if (outlook.state.ctl() == nullptr && !outlook.nodes.front().octets)
+        cluster::refuse({cluster::ClusterRule::CtlExists, "No CTL File exists on the server", std::nullopt});
     return planned;
 }
 

@@ -89,6 +89,17 @@ def test_the_signer_changes_before_release_twelve(mixed):
     regenerate(mixed, "CallManager", "--node", SUBSCRIBER)
 
 
+def test_two_anchors_change_at_once_by_force(mixed):
+    regenerate(mixed, "CallManager", "--node", PUBLISHER)
+    before = stored(mixed, "CallManager")
+    assert "rule one-anchor-at-a-time" in regenerate(mixed, "CallManager", "--node", SUBSCRIBER, expect=4).err
+    assert stored(mixed, "CallManager") == before
+    told = regenerate(mixed, "CallManager", "--node", SUBSCRIBER, "--force").err
+    assert "rule one-anchor-at-a-time is forced: " in told
+    forced = [(entry["operation"], entry["rule"]) for entry in mixed.audit() if entry["event"] == "forced"]
+    assert forced == [("certificate regenerate", "one-anchor-at-a-time")]
+
+
 def test_itlrecovery_signs_from_release_twelve(make_cluster):
     cluster = make_cluster("12.0(1)")
     regenerate(cluster, "ITLRecovery", "--subject", "CN=ITLRECOVERY_cucm-1051-a-pub,O=Cisco")

@@ -245,6 +245,7 @@ def test_a_file_that_a_node_has_kept_goes_in_non_secure_mode(cluster):
     told = json.loads(cluster("delete-ctl", "--node", "cucm-1051-a-sub1", "--yes", "--json").out)
     assert told["files"] == [{"node": "cucm-1051-a-sub1", "found": 1, "deleted": 1}] and told["next"][1] == "Then reset all phones"
     assert not (kept / "CTLFile.tlv").exists()
+    assert "rule ctl-exists" in cluster("delete-ctl", "--node", "cucm-1051-a-sub1", "--yes", expect=4).err
     (cluster.folder / "elsewhere").rename(gone)
     assert cluster("status").code == 0
     # Nor where the cluster has a CTL, which goes with the last node that serves it.
