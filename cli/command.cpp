@@ -34,11 +34,6 @@ Option& Option::excludes(const std::string& other) {
     return *this;
 }
 
-Option& Option::envname(const std::string& variable) {
-    option_->envname(variable);
-    return *this;
-}
-
 Option& Option::one_value() {
     option_->allow_extra_args(false);
     return *this;

@@ -33,7 +33,6 @@ class Option {
     Option& within(unsigned least, unsigned most);
     Option& needs(const std::string& other);
     Option& excludes(const std::string& other);
-    Option& envname(const std::string& variable);
     /// One value each time that it is given, where it may be given many times.
     Option& one_value();
     /// Of an argument: exactly one, though it is kept in a list.

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 
@@ -91,8 +92,7 @@ void add_module_option(Command command, TokenOptions& options) {
                     "PKCS#11 module, or '|COMMAND' that serves one, such as '|ssh host p11-kit remote PATH'; "
                     "default: "
                     "CTLSIGN_MODULE, else what p11-kit has configured")
-        .type_name("PATH")
-        .envname("CTLSIGN_MODULE");
+        .type_name("PATH");
     command.add_flag_callback(
         "--isolate", [&options] { options.isolation = pkcs11::Module::Isolation{}; },
         "Run modules in processes of their own, so that one that hangs or crashes costs no more than an "
@@ -113,10 +113,19 @@ void add_token_options(Command command, TokenOptions& options) {
         "Spend the last try before the token locks");
 }
 
+std::optional<std::string> find_module(const TokenOptions& options) {
+    if (options.module) return options.module;
+    const char* path = std::getenv("CTLSIGN_MODULE");
+    if (path == nullptr || *path == '\0') return std::nullopt;
+    if (*path == '|')
+        throw UsageError("CTLSIGN_MODULE names a command: one is taken from the option --module alone");
+    return path;
+}
+
 Plugged find_tokens(const TokenOptions& options, const std::optional<pkcs11::Uri>& uri) {
     std::vector<pkcs11::Module::Failure> failures;
     Plugged plugged;
-    plugged.modules = sast::open_modules(options.module, uri, options.isolation, failures);
+    plugged.modules = sast::open_modules(find_module(options), uri, options.isolation, failures);
     for (const auto& failure : failures) print_warning(fmt::format("module left out: {}", failure.reason));
     plugged.tokens = sast::list_tokens(plugged.modules);
     return plugged;

@@ -28,6 +28,10 @@ void add_module_option(Command command, TokenOptions& options);
 /// --module, --pin-source, --wait and --use-final-try.
 void add_token_options(Command command, TokenOptions& options);
 
+/// --module, else what CTLSIGN_MODULE names. Throws UsageError when that is a command: one comes from the
+/// command line alone.
+std::optional<std::string> find_module(const TokenOptions& options);
+
 /// What is plugged in, found without login.
 struct Plugged {
     std::vector<std::shared_ptr<pkcs11::Module>> modules;

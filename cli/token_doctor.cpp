@@ -105,8 +105,9 @@ void examine_module(const std::shared_ptr<pkcs11::Module>& module, Report& repor
 ExitCode run(const TokenDoctorOptions& options) {
     Report report;
     std::vector<pkcs11::Module::Failure> failures;
-    auto modules = sast::open_modules(options.token.module, std::nullopt, options.token.isolation, failures);
-    if (!options.token.module) {
+    const auto named = find_module(options.token);
+    auto modules = sast::open_modules(named, std::nullopt, options.token.isolation, failures);
+    if (!named) {
         for (const std::string path : kKnownModules) {
             try {
                 auto module = options.token.isolation

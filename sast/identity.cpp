@@ -90,7 +90,7 @@ std::vector<std::shared_ptr<pkcs11::Module>> open_modules(
         return isolation ? pkcs11::Module::open_isolated(path, *isolation) : pkcs11::Module::open(path);
     };
     if (module_path) {
-        // A command comes from the person alone, never from a URI.
+        // A command comes from the caller alone, never from a URI.
         if (module_path->starts_with('|'))
             return {pkcs11::Module::open_command(module_path->substr(1),
                                                  isolation.value_or(pkcs11::Module::Isolation{}))};

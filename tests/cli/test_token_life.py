@@ -21,7 +21,7 @@ def token(ctlsign, tmp_path):
     env |= {"THE_PIN": (tmp_path / "virtual/tokens/A/user-pin").read_text(), "WRONG": "no-such-pin"}
 
     def run(*arguments, **options):
-        return ctlsign(*arguments, env=env, **options)
+        return ctlsign(*arguments, **{"env": env} | options)
 
     run.env = env
     return run
@@ -129,3 +129,7 @@ def test_a_module_elsewhere(token, tmp_path):
     # A URI may come from elsewhere: it runs no command.
     token("token", "rehearse", f"pkcs11:token=A?module-path=|touch%20{tmp_path}/ran", expect=5)
     assert not (tmp_path / "ran").exists()
+    # So may a variable.
+    for command in ("list", "doctor"):
+        error = token("token", command, env=token.env | {"CTLSIGN_MODULE": f"|touch {tmp_path}/ran"}, expect=2).err
+        assert "CTLSIGN_MODULE" in error and not (tmp_path / "ran").exists()
