@@ -102,13 +102,13 @@ void require_no_log(const std::string& path) {
 }  // namespace
 
 Database Database::load(const std::string& path) {
-    std::error_code unknown;  // a file that cannot be read says so when it is opened
-    const auto size = std::filesystem::file_size(path, unknown);
-    if (!unknown && size > limits::kTvsDatabase)
-        throw Error(Errc::Oversized, "read", path,
-                    fmt::format("the limit is {} octets", limits::kTvsDatabase));
     sqlite::Connection database(path, sqlite::Connection::Access::Read,
                                 "check the path, and its permissions");
+    // With what the log beside it holds.
+    if (database.integer("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size") >
+        std::int64_t{limits::kTvsDatabase})
+        throw Error(Errc::Oversized, "read", path,
+                    fmt::format("the limit is {} octets", limits::kTvsDatabase));
     if (!database.has_columns("certificates", {"certificate_hash", "certificate", "roles", "ttl"}))
         throw Error(Errc::Malformed, "reading", path, "it has no table certificates of a TVS server");
     sqlite::Statement row = database.query(

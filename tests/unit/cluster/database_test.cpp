@@ -86,6 +86,17 @@ TEST_F(DatabaseTest, AFileThatLacksATableIsDamaged) {
     EXPECT_EQ(code_of([&] { Database::open(path_).load(); }), Errc::Malformed);
 }
 
+TEST_F(DatabaseTest, AViewInPlaceOfATableIsNotRead) {
+    database_.connection().execute(
+        "DROP TABLE token;"
+        "CREATE VIEW token AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+        "SELECT i AS id, i AS label, i AS serial, i AS der, i AS state FROM n");
+    EXPECT_EQ(code_of([&] { Database::open(path_).load(); }), Errc::Malformed);
+    const std::string file = path_ + ".backup";
+    backup(database_, file);
+    EXPECT_EQ(code_of([&] { Backup::load(file); }), Errc::Malformed);
+}
+
 TEST_F(DatabaseTest, AReplacedCertificateIsUnsettledUntilPhonesKnowOfIt) {
     Writer writer(database_, "test", kNow);
     add_node(writer, krakow_state("10.5(1)").nodes[0]);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <ctlsign/error.hpp>
+#include <ctlsign/files/sqlite.hpp>
 #include <ctlsign/limits.hpp>
 #include <ctlsign/tvs/database.hpp>
 #include <tests/support/krakow.hpp>
@@ -46,8 +47,30 @@ TEST(Database, SaysWhyAFileCannotBeLoaded) {
     EXPECT_EQ(code_of_loading(folder.path()), std::errc::is_a_directory);
     std::ofstream(folder / "text") << "no database";
     EXPECT_EQ(code_of_loading(folder / "text"), Errc::Malformed);
-    std::filesystem::resize_file(folder / "text", limits::kTvsDatabase + 1);  // sparse
-    EXPECT_EQ(code_of_loading(folder / "text"), Errc::Oversized);
+}
+
+TEST(Database, IsReadUpToALimit) {
+    const testing::TemporaryFolder folder;
+    const std::string path = (folder / "tvs.db").string();
+    store_database(path, {});
+    constexpr std::size_t kPageSize = 4096, kPageCountAt = 28;  // of the file format
+    const std::size_t pages = limits::kTvsDatabase / kPageSize + 1;
+    std::filesystem::resize_file(path, pages * kPageSize);  // sparse
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(kPageCountAt);
+    for (const unsigned shift : {24U, 16U, 8U, 0U}) file.put(static_cast<char>(pages >> shift));
+    file.close();
+    EXPECT_EQ(code_of_loading(path), Errc::Oversized);
+}
+
+TEST(Database, RunsNoStatementOfTheFile) {
+    const testing::TemporaryFolder folder;
+    const std::string path = (folder / "tvs.db").string();
+    sqlite::Connection(path, sqlite::Connection::Access::Create, "")
+        .execute(
+            "CREATE VIEW certificates AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+            "SELECT i AS certificate_hash, i AS certificate, i AS roles, i AS ttl FROM n");
+    EXPECT_EQ(code_of_loading(path), Errc::Malformed);
 }
 
 }  // namespace
