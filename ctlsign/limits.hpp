@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 
 /// See pkcs11/limits.hpp.
 namespace ctlsign::limits {
@@ -11,7 +10,6 @@ inline constexpr std::size_t kFile = 16U << 20U;          ///< a list, a signed 
 inline constexpr std::size_t kInventory = 1U << 30U;      ///< an inventory of phones
 inline constexpr std::size_t kBackup = 1U << 30U;         ///< a backup of a cluster
 inline constexpr std::size_t kIntroductions = 1U << 20U;  ///< certificates that clusters show each other
-inline constexpr std::int64_t kStretching = 1'000'000;    ///< iterations behind the passphrase of those
 inline constexpr std::size_t kNamesInFolder = 100'000;    ///< files that an SFTP server lists in a folder
 inline constexpr std::size_t kNameOnServer = 4096;        ///< the name of a file on an SFTP server
 inline constexpr std::size_t kSftpMessage = 64U << 10U;   ///< an SFTP server's answer to a renaming

@@ -9,6 +9,7 @@
 #include <openssl/x509.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <limits>
 #include <utility>
 
@@ -17,6 +18,7 @@
 #include <pkcs11/openssl_error.hpp>
 #include <sast/error.hpp>
 #include <sast/key_file.hpp>
+#include <sast/limits.hpp>
 
 namespace ctlsign::sast {
 
@@ -36,10 +38,56 @@ using SigPtr = std::unique_ptr<X509_SIG, FreeWith<X509_SIG_free>>;
 using Pkcs12Ptr = std::unique_ptr<PKCS12, FreeWith<PKCS12_free>>;
 using CipherPtr = std::unique_ptr<EVP_CIPHER, FreeWith<EVP_CIPHER_free>>;
 using X509Ptr = std::unique_ptr<X509, FreeWith<X509_free>>;
+using Pbes2Ptr = std::unique_ptr<PBE2PARAM, FreeWith<PBE2PARAM_free>>;
+using Pbkdf2Ptr = std::unique_ptr<PBKDF2PARAM, FreeWith<PBKDF2PARAM_free>>;
+using ScryptPtr = std::unique_ptr<SCRYPT_PARAMS, FreeWith<SCRYPT_PARAMS_free>>;
+using PbeParametersPtr = std::unique_ptr<PBEPARAM, FreeWith<PBEPARAM_free>>;
 
 [[noreturn]] void fail(Errc code, const std::string& name, std::string_view advice) {
     ERR_clear_error();
     throw Error(code, "reading the key in", name, advice);
+}
+
+template <typename Owner>
+Owner unpack(const X509_ALGOR& algorithm, const ASN1_ITEM* kind) {
+    return Owner(static_cast<typename Owner::pointer>(ASN1_TYPE_unpack_sequence(kind, algorithm.parameter)));
+}
+
+constexpr std::int64_t kBeyondReason = limits::kStretching + 1;
+
+std::int64_t count(const ASN1_INTEGER* number) {
+    const long value = number == nullptr ? 1 : ASN1_INTEGER_get(number);
+    return value < 0 ? kBeyondReason : std::min<std::int64_t>(value, kBeyondReason);
+}
+
+// How often a passphrase is worked on for a key of ALGORITHM. What is not known here OpenSSL refuses.
+std::int64_t count_iterations(const X509_ALGOR& algorithm) {
+    Pbes2Ptr scheme;
+    if (OBJ_obj2nid(algorithm.algorithm) == NID_pbes2)
+        scheme = unpack<Pbes2Ptr>(algorithm, ASN1_ITEM_rptr(PBE2PARAM));
+    const X509_ALGOR& stretching = scheme ? *scheme->keyfunc : algorithm;
+    switch (OBJ_obj2nid(stretching.algorithm)) {
+        case NID_id_pbkdf2: {
+            const auto terms = unpack<Pbkdf2Ptr>(stretching, ASN1_ITEM_rptr(PBKDF2PARAM));
+            return terms ? count(terms->iter) : 0;
+        }
+        case NID_id_scrypt: {
+            const auto terms = unpack<ScryptPtr>(stretching, ASN1_ITEM_rptr(SCRYPT_PARAMS));
+            return terms ? count(terms->costParameter) * count(terms->blockSize) *
+                               count(terms->parallelizationParameter)
+                         : 0;
+        }
+        default: {
+            const auto terms = unpack<PbeParametersPtr>(stretching, ASN1_ITEM_rptr(PBEPARAM));
+            return terms ? count(terms->iter) : 0;
+        }
+    }
+}
+
+// The file itself says how much work its passphrase is, before that is known.
+void require_reason(std::int64_t iterations, const std::string& name) {
+    if (iterations > limits::kStretching)
+        fail(Errc::MalformedKey, name, "its passphrase is stretched beyond reason");
 }
 
 // Octets of a key on their way from one form to the next.
@@ -133,6 +181,8 @@ class BagReader {
   private:
     void read_safe(PKCS7* safe) {
         const bool encrypted = PKCS7_type_is_encrypted(safe);
+        if (encrypted && safe->d.encrypted != nullptr)
+            count_encrypted(*safe->d.encrypted->enc_data->algorithm);
         if (encrypted && !passphrase_) return;
         BagsPtr bags;
         if (encrypted) {
@@ -169,6 +219,9 @@ class BagReader {
     }
 
     void read_shrouded(const PKCS12_SAFEBAG* bag) {
+        const X509_ALGOR* algorithm = nullptr;
+        X509_SIG_get0(PKCS12_SAFEBAG_get0_pkcs8(bag), &algorithm, nullptr);
+        count_encrypted(*algorithm);
         if (!passphrase_) return;
         const Pkcs8Ptr info(PKCS12_decrypt_skey_ex(
             bag, passphrase_->data(), static_cast<int>(passphrase_->size()), context_.get(), nullptr));
@@ -193,19 +246,44 @@ class BagReader {
         (names_key ? with_key_ : others_).push_back(Certificate::decode(octets));
     }
 
+    // Each part that is encrypted has its own work.
+    void count_encrypted(const X509_ALGOR& algorithm) {
+        require_reason(count_iterations(algorithm), name_);
+        if (++encrypted_ > limits::kEncryptedParts)
+            fail(Errc::MalformedKey, name_, "it has more encrypted parts than any key needs");
+    }
+
     const std::string& name_;
     std::optional<std::string_view> passphrase_;
     const LegacyContext& context_;
+    std::size_t encrypted_ = 0;
     std::vector<Certificate> with_key_, others_;
     std::optional<PrivateKey> key_;
 };
 
-Pkcs12Ptr parse_pkcs12(ByteView content, const LegacyContext& context) {
+Pkcs12Ptr parse_pkcs12(ByteView content, const LegacyContext& context, const std::string& name) {
     PKCS12* pfx = PKCS12_init_ex(NID_pkcs7_data, context.get(), nullptr);
     if (pfx == nullptr) throw std::bad_alloc();
     const unsigned char* at = content.data();
     // On failure d2i frees what it was given.
-    return Pkcs12Ptr(d2i_PKCS12(&pfx, &at, static_cast<long>(content.size())));
+    Pkcs12Ptr parsed(d2i_PKCS12(&pfx, &at, static_cast<long>(content.size())));
+    if (!parsed) fail(Errc::MalformedKey, name, "neither PEM nor PKCS#12");
+    if (PKCS12_mac_present(parsed.get()) == 1) {
+        const ASN1_INTEGER* iterations = nullptr;
+        PKCS12_get0_mac(nullptr, nullptr, nullptr, &iterations, parsed.get());
+        require_reason(count(iterations), name);
+    }
+    return parsed;
+}
+
+SigPtr parse_pkcs8(ByteView content, const std::string& name) {
+    const unsigned char* at = content.data();
+    SigPtr parsed(d2i_X509_SIG(nullptr, &at, static_cast<long>(content.size())));
+    if (!parsed) fail(Errc::MalformedKey, name, "");
+    const X509_ALGOR* algorithm = nullptr;
+    X509_SIG_get0(parsed.get(), &algorithm, nullptr);
+    require_reason(count_iterations(*algorithm), name);
+    return parsed;
 }
 
 }  // namespace
@@ -282,6 +360,7 @@ KeyFile KeyFile::decode_pem(ByteView content, const std::string& name) {
         if (encrypted) {
             file.kind_ = pkcs8 ? Kind::Pkcs8 : Kind::Traditional;
             file.locked_ = body.octets();
+            if (pkcs8) parse_pkcs8(file.locked_, name);
         } else {
             file.key_ = PrivateKey::decode(body.octets(), name);
         }
@@ -294,8 +373,7 @@ KeyFile KeyFile::decode_pem(ByteView content, const std::string& name) {
 
 KeyFile KeyFile::decode_pkcs12(ByteView content, const std::string& name) {
     const LegacyContext context;
-    const Pkcs12Ptr pfx = parse_pkcs12(content, context);
-    if (!pfx) fail(Errc::MalformedKey, name, "neither PEM nor PKCS#12");
+    const Pkcs12Ptr pfx = parse_pkcs12(content, context, name);
     KeyFile file;
     file.kind_ = Kind::Pkcs12;
     file.name_ = name;
@@ -321,7 +399,7 @@ void KeyFile::unlock(std::string_view passphrase) {
     const LegacyContext context;
     const int passphrase_size = static_cast<int>(passphrase.size());
     if (kind_ == Kind::Pkcs12) {
-        const Pkcs12Ptr pfx = parse_pkcs12(locked_, context);
+        const Pkcs12Ptr pfx = parse_pkcs12(locked_, context, name_);
         if (PKCS12_mac_present(pfx.get()) == 1 &&
             PKCS12_verify_mac(pfx.get(), passphrase.data(), passphrase_size) != 1) {
             context.fail_to_decrypt(name_);
@@ -332,9 +410,7 @@ void KeyFile::unlock(std::string_view passphrase) {
         key_ = bags.take_key();
         if (!key_) fail(Errc::NoKey, name_, "it holds no private key");
     } else if (kind_ == Kind::Pkcs8) {
-        const unsigned char* at = locked_.data();
-        const SigPtr encrypted(d2i_X509_SIG(nullptr, &at, static_cast<long>(locked_.size())));
-        if (!encrypted) fail(Errc::MalformedKey, name_, "");
+        const SigPtr encrypted = parse_pkcs8(locked_, name_);
         const Pkcs8Ptr info(
             PKCS8_decrypt_ex(encrypted.get(), passphrase.data(), passphrase_size, context.get(), nullptr));
         if (!info) context.fail_to_decrypt(name_);

@@ -18,6 +18,7 @@
 #include <pkcs11/free_with.hpp>
 #include <pkcs11/openssl_error.hpp>
 #include <sast/error.hpp>
+#include <sast/limits.hpp>
 
 namespace ctlsign::cluster {
 

@@ -47,7 +47,8 @@ INSTANTIATE_TEST_SUITE_P(Targets, Replay,
                                            Target{"manifest", manifest}, Target{"tvs_message", tvs_message},
                                            Target{"inventory", inventory}, Target{"models", models},
                                            Target{"quirks", quirks}, Target{"profile", profile},
-                                           Target{"fault", fault}, Target{"introductions", introductions}),
+                                           Target{"fault", fault}, Target{"introductions", introductions},
+                                           Target{"key_file", key_file}),
                          [](const auto& target) { return std::string(target.param.first); });
 
 }  // namespace

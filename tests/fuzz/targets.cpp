@@ -18,6 +18,7 @@
 #include <pkcs11/quirks.hpp>
 #include <pkcs11/token.hpp>
 #include <pkcs11/uri.hpp>
+#include <sast/key_file.hpp>
 #include <softhsm-profiles/fault.hpp>
 #include <softhsm-profiles/profile.hpp>
 #include <tests/fuzz/targets.hpp>
@@ -215,6 +216,14 @@ void introductions(ByteView input) {
         const auto shown = cluster::decode_introductions(input, "", "fuzz");
         promise(!shown.empty());
         for (const auto& each : shown) promise(!each.certificate.der().empty());
+    });
+}
+
+void key_file(ByteView input) {
+    refusing([&] {
+        auto file = sast::KeyFile::decode(input, "fuzz");
+        if (file.locked()) file.unlock("fuzz");
+        promise(!file.locked() && !file.key()->public_key().empty());
     });
 }
 

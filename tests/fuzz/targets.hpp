@@ -20,5 +20,6 @@ void quirks(ByteView input);         ///< tables of what tokens and modules do o
 void profile(ByteView input);        ///< kinds of virtual tokens
 void fault(ByteView input);          ///< lines of fault scripts
 void introductions(ByteView input);  ///< PKCS#12 by which clusters know each other
+void key_file(ByteView input);       ///< files with a private key, and the right passphrase of the seeds
 
 }  // namespace ctlsign::fuzz

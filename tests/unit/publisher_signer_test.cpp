@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/pkcs12.h>
 #include <openssl/provider.h>
 
 #include <cstdlib>
@@ -10,6 +11,7 @@
 #include <functional>
 #include <string>
 
+#include <pkcs11/free_with.hpp>
 #include <sast/error.hpp>
 #include <sast/publisher_signer.hpp>
 #include <tests/support/data.hpp>
@@ -102,6 +104,10 @@ void PrintTo(const Form& form, std::ostream* out) {
 }
 
 class EveryForm : public PublisherFile, public ::testing::WithParamInterface<Form> {};
+
+void free_bags(STACK_OF(PKCS12_SAFEBAG) * bags) {
+    sk_PKCS12_SAFEBAG_pop_free(bags, PKCS12_SAFEBAG_free);
+}
 
 std::string with_files(std::string arguments) {
     for (const auto& [word, text] :
@@ -232,6 +238,45 @@ TEST_F(PublisherFile, AWayToEncryptThatNobodyKnowsIsNoWrongPassphrase) {
                                         load_text(kCertificate)),
                               std::nullopt, passphrases);
     EXPECT_EQ(refusal([&] { signer->sign(Digest::Sha1, {}); }, "does not know the way"), Errc::MalformedKey);
+}
+
+TEST_F(PublisherFile, APassphraseIsNotWorkedOnBeyondReason) {
+    OnePassphrase never("s3cret");
+    for (const char* arguments :
+         {"pkcs8 -topk8 -iter 1000001 -in KEY -out FILE -passout pass:s3cret",
+          "pkcs8 -topk8 -v1 PBE-SHA1-3DES -iter 1000001 -in KEY -out FILE -passout pass:s3cret",
+          "pkcs8 -topk8 -scrypt -scrypt_N 16384 -scrypt_r 8 -scrypt_p 8 -in KEY -out FILE -passout "
+          "pass:s3cret",
+          "pkcs12 -export -keypbe NONE -certpbe NONE -iter 1000001 -inkey KEY -in CERT -out FILE -passout "
+          "pass:s3cret",
+          "pkcs12 -export -nomac -keypbe NONE -certpbe AES-256-CBC -iter 1000001 -inkey KEY -in CERT -out "
+          "FILE -passout pass:s3cret",
+          "pkcs12 -export -nomac -certpbe NONE -iter 1000001 -inkey KEY -in CERT -out FILE -passout "
+          "pass:s3cret"}) {
+        const std::string file = make("publisher.key", with_files(arguments));
+        EXPECT_EQ(refusal([&] { PublisherSigner::open(file, certificate(), never); }, "beyond reason"),
+                  Errc::MalformedKey)
+            << arguments;
+    }
+    EXPECT_EQ(never.asked, 0);
+}
+
+TEST_F(PublisherFile, NorForMorePartsThanAKeyNeeds) {
+    const std::unique_ptr<STACK_OF(PKCS12_SAFEBAG), FreeWith<free_bags>> bags(sk_PKCS12_SAFEBAG_new_null());
+    STACK_OF(PKCS7)* safes = nullptr;
+    for (int part = 0; part < 17; ++part)
+        ASSERT_EQ(PKCS12_add_safe(&safes, bags.get(), NID_aes_256_cbc, 1, ""), 1);
+    const std::unique_ptr<PKCS12, FreeWith<PKCS12_free>> file(PKCS12_add_safes(safes, NID_pkcs7_data));
+    sk_PKCS7_pop_free(safes, PKCS7_free);
+    unsigned char* der = nullptr;
+    const int size = i2d_PKCS12(file.get(), &der);
+    ASSERT_GT(size, 0);
+    const Bytes octets(der, der + size);
+    OPENSSL_free(der);
+    OnePassphrase never("");
+    EXPECT_EQ(refusal([&] { PublisherSigner::decode(octets, "file", {}, never); }, "encrypted parts"),
+              Errc::MalformedKey);
+    EXPECT_EQ(never.asked, 0);
 }
 
 TEST_F(PublisherFile, CertificateBesideTheKey) {
