@@ -25,13 +25,13 @@ namespace fs = std::filesystem;
 
 namespace {
 
-void write_configuration(const fs::path& folder, const std::string& mechanisms) {
+void write_configuration(const fs::path& folder) {
     write_private_file(folder / "softhsm2.conf", fmt::format("directories.tokendir = {}\n"
                                                              "objectstore.backend = file\n"
                                                              "log.level = ERROR\n"
                                                              "slots.removable = true\n"
-                                                             "slots.mechanisms = {}\n",
-                                                             (folder / "tokens").string(), mechanisms));
+                                                             "slots.mechanisms = ALL\n",
+                                                             (folder / "tokens").string()));
 }
 
 void check_text(const std::string& text, const char* what) {
@@ -148,7 +148,7 @@ Provisioned provision_token(const fs::path& folder, const std::string& name, con
     // Made in a folder of its own and moved, so that no reader of HOME ever sees a token that is half made.
     const StagingFolder staging(home);
     make_private_folder(staging.path() / "tokens");
-    write_configuration(staging.path(), "ALL");
+    write_configuration(staging.path());
     request.configuration = (staging.path() / "softhsm2.conf").string();
     const Bytes answer = run_in_child([&] { return encode(make_token(request)); });
 
@@ -163,16 +163,11 @@ Provisioned provision_token(const fs::path& folder, const std::string& name, con
         provisioned.certificates.push_back(sast::Certificate::decode(rest.first(size)));
         rest = rest.subspan(size);
     }
-    if (!fs::exists(provisioned.configuration)) write_configuration(home, "ALL");
+    if (!fs::exists(provisioned.configuration)) write_configuration(home);
     for (const auto& entry : fs::directory_iterator(staging.path() / "tokens")) {
         fs::rename(entry.path(), home / "tokens" / entry.path().filename());
     }
     return provisioned;
-}
-
-void restrict_mechanisms(const fs::path& folder, std::span<const std::string> mechanisms) {
-    const std::string list = fmt::format("{}", fmt::join(mechanisms, ","));
-    write_configuration(usable_folder(folder), list.empty() ? "ALL" : list);
 }
 
 }  // namespace ctlsign::softhsm

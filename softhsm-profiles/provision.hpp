@@ -38,8 +38,4 @@ struct Provisioned {
 Provisioned provision_token(const std::filesystem::path& folder, const std::string& name,
                             const Profile& profile, std::span<const Key> keys);
 
-/// Lets every token of FOLDER offer these mechanisms only (names, CKM_...; none: all). SoftHSM2 reads it at
-/// C_Initialize.
-void restrict_mechanisms(const std::filesystem::path& folder, std::span<const std::string> mechanisms);
-
 }  // namespace ctlsign::softhsm

@@ -110,6 +110,25 @@ TEST_F(CSigner, NoPinIsAStatusOfItsOwn) {
     EXPECT_EQ(sign(), CTLSIGN_STATUS_NO_PIN);
 }
 
+TEST_F(CSigner, APersonIsToldToEnterThePinAtTheReader) {
+    plug_token();
+    setenv("RECORD_MODULE", VirtualToken::module().c_str(), 1);
+    setenv("RECORD_LOG", "/dev/null", 1);
+    setenv("RECORD_READER_PIN", pin.c_str(), 1);
+    auto recorded = sized<ctlsign_module_options>();
+    recorded.path = CTLSIGN_RECORDING_MODULE;
+    ok(ctlsign_modules_open(&recorded, modules.out(), &error));
+    open_signer();
+    refuse = true;
+    EXPECT_EQ(sign(), CTLSIGN_STATUS_NO_PIN);
+    refuse = false;
+    ok(sign());
+    EXPECT_TRUE(verifies());
+    EXPECT_EQ(asked, 2);
+    EXPECT_EQ(kind, CTLSIGN_PIN_AT_READER);
+    EXPECT_EQ(label, token->label());
+}
+
 TEST_F(CSigner, SurvivesAPullAndAReplug) {
     open_signer();
     ok(sign());

@@ -145,6 +145,15 @@ def test_a_wrong_pin_is_sent_once_for_all_files(ctlsign, thousand, recorded):
     assert not list(thousand.glob("*.sgn"))
 
 
+def test_a_pin_at_the_reader(ctlsign, thousand, recorded):
+    env, calls = recorded
+    files = sorted(thousand.iterdir())[:10]
+    result = ctlsign("config", "sign", *files, "--signer", "pkcs11:token=T", "--certificate", TOKEN.with_suffix(".pem"),
+                     env=env | {"RECORD_READER_PIN": env["THE_PIN"]})
+    assert "10 of 10 files signed" in result.out and result.err.count("enter the PIN at the reader") == 1
+    assert calls()["C_Login"] == 1 and calls()["C_Sign"] == 10
+
+
 def test_dry_run(ctlsign, thousand):
     files = sorted(thousand.iterdir())[:10]
     result = ctlsign("config", "sign", *files, "--signer", SIGNER, "--dry-run")

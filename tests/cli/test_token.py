@@ -23,7 +23,7 @@ def tokens(tmp_path, ctlsign):
                        env=os.environ | env, check=True, capture_output=True)
 
     def run(*arguments, **options):
-        return ctlsign(*arguments, env=env, **options)
+        return ctlsign(*arguments, **{"env": env} | options)
 
     run.module, run.env = SOFTHSM, env
     return run
@@ -152,6 +152,18 @@ def test_provision_refuses_before_the_pin(tokens, tmp_path):
     tokens("token", "provision", "--token", "A", "--subject", "CN=x", "--issuer", CA.with_suffix(".pem"), *wrong, expect=3)
     tokens("token", "provision", "--token", "C", "--subject", "CN=x", *wrong, expect=5)
     assert all(t["pin"] == "good" and not t["identities"] for t in listed(tokens).values())
+
+
+def test_provision_leaves_nothing_behind_when_it_fails(tokens, tmp_path):
+    recorded = {"CTLSIGN_MODULE": f"{os.environ['CTLSIGN_BUILD']}/tests/recording_module.so", "RECORD_MODULE": SOFTHSM,
+                "RECORD_LOG": str(tmp_path / "calls"), "RECORD_FAIL": "C_CreateObject#1=0x31"}
+    error = tokens("token", "provision", "--token", "A", "--subject", "CN=SAST-A", "--bits", "1024", "--pin-source", "env:THE_PIN",
+                   env=tokens.env | recorded, expect=5).err
+    assert "C_CreateObject" in error
+    objects = subprocess.run(["pkcs11-tool", "--module", SOFTHSM, "--token-label", "A", "--login", "--pin", PIN, "--list-objects"],
+                             env=os.environ | tokens.env, check=True, capture_output=True, text=True).stdout
+    assert not objects.strip()
+    assert "C_GenerateKeyPair 0x0" in (tmp_path / "calls").read_text()
 
 
 def test_self_signed(tokens, tmp_path):

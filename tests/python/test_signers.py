@@ -1,6 +1,7 @@
 """Signers: how the PIN is asked for, what a signature is, and what an error says."""
 
 import gc
+import os
 import subprocess
 import weakref
 
@@ -62,6 +63,19 @@ def test_kinds_of_pin(etoken, modules, kind):
     with ctlsign.TokenSigner("T1", lambda request: pin, modules=modules) as signer:
         signer.unlock()
     assert pin == kind(etoken.pin)
+
+
+def test_a_pin_at_the_reader(etoken, modules, pins, golden, tmp_path, monkeypatch):
+    monkeypatch.setenv("RECORD_MODULE", modules[0].path)
+    monkeypatch.setenv("RECORD_LOG", str(tmp_path / "calls"))
+    monkeypatch.setenv("RECORD_READER_PIN", etoken.pin)
+    looked = []
+    reader = ctlsign.open_modules(f"{os.environ['CTLSIGN_BUILD']}/tests/recording_module.so")
+    with ctlsign.TokenSigner("T1", pins, modules=reader, on_reader=looked.append) as signer:
+        assert signer.sign(signed(golden), "sha1") == golden.signature
+    assert [request.token_label for request in looked] == ["T1"] and not pins.requests
+    with ctlsign.TokenSigner("T1", modules=reader) as signer:
+        assert signer.sign(signed(golden), "sha1") == golden.signature
 
 
 def test_what_is_no_pin(etoken, modules):

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <pkcs11/module.hpp>
@@ -17,6 +20,16 @@
 #include <tests/support/temporary_folder.hpp>
 
 namespace ctlsign::testing {
+
+/// Lets every token of FOLDER offer these mechanisms only (names, CKM_...). SoftHSM2 reads it at
+/// C_Initialize; the last line of a name counts.
+inline void restrict_mechanisms(const std::filesystem::path& folder,
+                                const std::vector<std::string>& mechanisms) {
+    std::ofstream configuration(folder / "softhsm2.conf", std::ios::app);
+    const char* before = "slots.mechanisms = ";
+    for (const std::string& name : mechanisms) configuration << std::exchange(before, ",") << name;
+    configuration << '\n';
+}
 
 /// SoftHSM2 tokens in a folder of the test's own. Add tokens, then open(). One per process: gtest runs each
 /// test in its own.
@@ -37,7 +50,7 @@ class SoftTokens {
         return made;
     }
     void offer_only(const std::vector<std::string>& mechanisms) {
-        softhsm::restrict_mechanisms(folder_.path(), mechanisms);
+        restrict_mechanisms(folder_.path(), mechanisms);
     }
 
     std::shared_ptr<pkcs11::Module> open() const {

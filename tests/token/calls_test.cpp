@@ -10,6 +10,8 @@
 #include <pkcs11/error.hpp>
 #include <sast/identity.hpp>
 #include <sast/token_signer.hpp>
+#include <softhsm-profiles/gtest/virtual_token.hpp>
+#include <tests/support/code_of.hpp>
 #include <tests/support/golden.hpp>
 #include <tests/support/recorded_calls.hpp>
 #include <tests/support/soft_tokens.hpp>
@@ -29,6 +31,7 @@ class Calls : public ::testing::Test {
         setenv("RECORD_MODULE", softhsm::find_softhsm_module().c_str(), 1);
         setenv("RECORD_LOG", (tokens_.folder() / "log").c_str(), 1);
         unsetenv("RECORD_FAIL");
+        unsetenv("RECORD_READER_PIN");
     }
 
     // Injects ANSWERS ("C_Sign#1=0x7"), then does what the program does for one file after the other.
@@ -68,6 +71,36 @@ TEST_F(Calls, TwoForEachSignatureAndOneLogin) {
     EXPECT_EQ(counts()["C_Finalize"], counts()["C_Initialize"]);
     // A budget: whoever makes a run longer has to say so here.
     EXPECT_LE(for_one, 68);
+}
+
+TEST_F(Calls, AtAReaderAPinIsEnteredAndNotAskedFor) {
+    setenv("RECORD_READER_PIN", tokens_.pin().c_str(), 1);
+    EXPECT_THAT(sign(2), ::testing::Each(golden_.signature));
+    EXPECT_EQ(counts()["C_Login"], 1);
+    EXPECT_EQ(pins_.looked, 1);
+    EXPECT_EQ(pins_.asked, 0);
+}
+
+TEST_F(Calls, NorForAKeyThatAsksEachTime) {
+    softhsm::Key key;
+    key.pem = testing::read_text(std::string(kToken) + ".key");
+    key.certificate = testing::load_certificate(std::string(kToken) + ".pem");
+    auto profile = softhsm::load_profile("etoken-pro-64k");
+    profile.key.always_authenticate = true;
+    const testing::VirtualToken etoken(profile, "B", key);
+    setenv("RECORD_MODULE", testing::VirtualToken::module().c_str(), 1);
+    setenv("RECORD_READER_PIN", etoken.pin().c_str(), 1);
+    EXPECT_THAT(sign(2), ::testing::Each(golden_.signature));
+    EXPECT_EQ(counts()["C_Login"], 3) << "of the user, and for each signature";
+    EXPECT_EQ(pins_.looked, 3);
+    EXPECT_EQ(pins_.asked, 0);
+}
+
+TEST_F(Calls, AWrongPinAtAReaderIsTold) {
+    setenv("RECORD_READER_PIN", "not the PIN", 1);
+    EXPECT_EQ(testing::code_of([&] { sign(1); }), Recovery::pin_wrong);
+    EXPECT_EQ(counts()["C_Login"], 1);
+    EXPECT_EQ(pins_.asked, 0);
 }
 
 // The recording module counts calls over the life of the process, so each injection has a test, hence a

@@ -20,6 +20,7 @@
 #include <tests/support/certificates.hpp>
 #include <tests/support/cryptoki.hpp>
 #include <tests/support/golden.hpp>
+#include <tests/support/soft_tokens.hpp>
 #include <tests/support/temporary_folder.hpp>
 
 namespace ctlsign::softhsm {
@@ -29,6 +30,7 @@ using testing::Cryptoki;
 using testing::load_certificate;
 using testing::read_golden;
 using testing::read_text;
+using testing::restrict_mechanisms;
 using testing::TemporaryFolder;
 
 Key import_key(const std::string& stem) {
@@ -128,8 +130,7 @@ TEST(Provision, ATokenThatOffersOneMechanismSignsTheSame) {
         const TemporaryFolder folder;
         const Key key = import_key(kToken);
         const Provisioned made = provision_token(folder.path(), "A", profile, {&key, 1});
-        const std::string only[] = {row.name};
-        restrict_mechanisms(folder.path(), only);
+        restrict_mechanisms(folder.path(), {row.name});
         const Opened token(made, profile.pin.user);
         CK_ULONG count = 0;
         Cryptoki::must(token.cryptoki->C_GetMechanismList(token.slot, nullptr, &count), "C_GetMechanismList");
@@ -268,8 +269,7 @@ TEST(Provision, SeveralTokensShareAFolder) {
     const Profile profile = load_profile("etoken-pro-64k");
     const Key key = import_key(kToken);
     const Provisioned a = provision_token(folder.path(), "A", profile, {&key, 1});
-    const std::string only[] = {"CKM_RSA_PKCS"};
-    restrict_mechanisms(folder.path(), only);
+    restrict_mechanisms(folder.path(), {"CKM_RSA_PKCS"});
     const Provisioned b = provision_token(folder.path(), "B", profile, std::vector<Key>(1));
     EXPECT_EQ(a.configuration, b.configuration);
     EXPECT_NE(a.serial, b.serial);

@@ -32,6 +32,7 @@ class RecordingModule : public ::testing::Test {
         setenv("RECORD_MODULE", softhsm::find_softhsm_module().c_str(), 1);
         setenv("RECORD_LOG", (folder_ / "log").c_str(), 1);
         unsetenv("RECORD_FAIL");
+        unsetenv("RECORD_READER_PIN");
     }
     std::vector<std::string> log() const {
         std::ifstream in(folder_ / "log");
@@ -87,6 +88,18 @@ TEST_F(RecordingModule, AnswersFromACallOn) {
     EXPECT_EQ(cryptoki->C_WaitForSlotEvent(CKF_DONT_BLOCK, &slot, nullptr), CKR_OK);
     EXPECT_EQ(slot, 7U) << "nothing was done";
     EXPECT_EQ(cryptoki->C_WaitForSlotEvent(CKF_DONT_BLOCK, &slot, nullptr), CKR_NO_EVENT);
+}
+
+TEST_F(RecordingModule, HasAReaderThatAPinIsEnteredAt) {
+    setenv("RECORD_READER_PIN", pin_.c_str(), 1);
+    const Cryptoki cryptoki(CTLSIGN_RECORDING_MODULE, configuration_);
+    const CK_SLOT_ID slot = cryptoki.tokens().at(0);
+    CK_TOKEN_INFO info{};
+    EXPECT_EQ(cryptoki->C_GetTokenInfo(slot, &info), CKR_OK);
+    EXPECT_NE(info.flags & CKF_PROTECTED_AUTHENTICATION_PATH, 0U);
+    const CK_SESSION_HANDLE session = cryptoki.open(slot);
+    EXPECT_EQ(cryptoki.login(session, "not the PIN"), CKR_PIN_INCORRECT) << "of the program";
+    EXPECT_EQ(cryptoki->C_Login(session, CKU_USER, nullptr, 0), CKR_OK);
 }
 
 // A function list whose members were swapped would still compile where the signatures are the same.

@@ -4,6 +4,7 @@
 //   RECORD_LOG     a file; one line is appended for each call: the function and its answer, never an argument
 //   RECORD_FAIL    answers instead of the module: "C_Sign#1=0x70,C_Login#2+=0xA0" for the first such call,
 //   and for the second and all after it; "=0" is success without anything done
+//   RECORD_READER_PIN  what is entered at the reader: its tokens have a protected authentication path
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <p11-kit/pkcs11.h>
@@ -112,6 +113,22 @@ CK_RV load_target() {
     return get == nullptr ? CKR_GENERAL_ERROR : get(&target);
 }
 
+CK_RV get_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO* info) {
+    const CK_RV rv =
+        Thunk<&CK_FUNCTION_LIST::C_GetTokenInfo, kName_C_GetTokenInfo, CK_C_GetTokenInfo>::call(slot, info);
+    if (rv == CKR_OK && !variable("RECORD_READER_PIN").empty())
+        info->flags |= CKF_PROTECTED_AUTHENTICATION_PATH;
+    return rv;
+}
+
+CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, unsigned char* pin, CK_ULONG size) {
+    std::string entered(variable("RECORD_READER_PIN"));
+    const bool at_reader = !entered.empty() && pin == nullptr;
+    return Thunk<&CK_FUNCTION_LIST::C_Login, kName_C_Login, CK_C_Login>::call(
+        session, user, at_reader ? reinterpret_cast<unsigned char*>(entered.data()) : pin,
+        at_reader ? entered.size() : size);
+}
+
 }  // namespace
 
 extern "C" __attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUNCTION_LIST** list) {
@@ -123,6 +140,8 @@ extern "C" __attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUN
 #define FILL(function) \
     made.function = Thunk<&CK_FUNCTION_LIST::function, kName_##function, CK_##function>::call;
         RECORDED_FUNCTIONS(FILL)
+        made.C_GetTokenInfo = get_token_info;
+        made.C_Login = login;
         return made;
     }();
     return pass("C_GetFunctionList", calls, [&] {
