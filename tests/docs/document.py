@@ -92,6 +92,31 @@ def steps(block):
     return done
 
 
+def anchors(text):
+    """The names by which its headings are reached."""
+    found = []
+    for heading in re.findall(r"^#+ (.*)$", text, re.M):
+        name = re.sub(r"[^\w -]", "", re.sub(r"\]\([^)]*\)", "", heading).lower()).replace(" ", "-")
+        found.append(f"{name}-{found.count(name)}" if name in found else name)
+    return found
+
+
+def prose(path):
+    """A document without its blocks."""
+    return re.sub(r"^ *```.*?^ *```", "", path.read_text(), flags=re.M | re.S)
+
+
+def dead_links(path):
+    """The targets in a document that are no file, or no heading of it."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(path)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        file = path.parent / name if name else path
+        if not file.exists() or anchor and anchor not in anchors(prose(file)):
+            yield target
+
+
 def fits(shown, printed):
     """Whether the lines that a document shows are those that were printed."""
     if not shown:

@@ -1,8 +1,10 @@
-"""A bare Debian 12, made by debootstrap from the mirror that apt is configured with: the first of README's two commands, and the packages
-with nothing but what they depend on. Takes minutes and half a gigabyte from the mirror: for the long run."""
+"""A bare Debian 12, made by debootstrap from the mirror that apt is configured with: the first of README's two commands, its line that
+makes packages, and the packages with nothing but what they depend on. Takes minutes and half a gigabyte from the mirror: for the long
+run."""
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,9 @@ from installed import NAMES, make_packages, run, serve, show_with_python, sign
 from root import Root
 
 SOURCE = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(SOURCE / "tests/docs"))
+from document import blocks, steps  # noqa: E402
+
 as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
 
 
@@ -22,6 +27,11 @@ def debian(tmp_path_factory):
     run(*as_root, "rm", "-rf", folder)
 
 
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory):
+    return make_packages(tmp_path_factory.mktemp("packages"))
+
+
 @pytest.fixture
 def root(debian, tmp_path):
     root = Root(tmp_path, debian, "--with-network")
@@ -32,14 +42,28 @@ def root(debian, tmp_path):
     root.stop()
 
 
-def test_quickstart_from_a_clone(root):
+def test_quickstart_and_packages_from_a_clone(root):
     run("git", "clone", "-q", SOURCE, root.given / "ctlsign")
     out = root("/mnt/ctlsign/scripts/quickstart")
     assert "the same bytes as the golden file" in out and "Done in" in out
+    packages, = (block.text for block in blocks(SOURCE / "README.md") if "cpack" in block.text)
+    root("sh", "-c", "echo 'APT::Get::Assume-Yes \"true\";' >/etc/apt/apt.conf.d/yes")  # nobody is there to be asked
+    root("bash", "-ec", f"cd /mnt/ctlsign\n{packages}", timeout=3600)
+    assert root("sh", "-c", "command -v ctlsign ctlsign-virtual-token").split() == ["/usr/bin/ctlsign", "/usr/bin/ctlsign-virtual-token"]
 
 
-def test_packages_with_what_they_depend_on(root, tmp_path_factory):
-    for path in make_packages(tmp_path_factory.mktemp("packages")).values():
+def test_the_tutorial_with_the_packages_that_it_names(root, packages):
+    for name in ("ctlsign", "ctlsign-virtual-token"):
+        shutil.copy(packages[name], root.given)
+    root("sh", "-c", "apt-get install -qq --no-install-recommends openssl /mnt/*.deb")
+    story = [step for block in blocks(SOURCE / "docs/tutorial.md") for step in steps(block)]
+    script = "".join(f"{step.script}[ $? -eq 0 ] || {{ echo 'line {step.line} fails'; exit 1; }}\n" for step in story)
+    (root.given / "tutorial").write_text(f"mkdir /tmp/story && cd /tmp/story\n{script}echo 'to the end'\n")
+    assert root("bash", "/mnt/tutorial").endswith("to the end\n")
+
+
+def test_packages_with_what_they_depend_on(root, packages):
+    for path in packages.values():
         shutil.copy(path, root.given)
     root("sh", "-c", "apt-get install -qq --no-install-recommends /mnt/*.deb")
     sign(root)

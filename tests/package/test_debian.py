@@ -4,6 +4,7 @@ import gzip
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from installed import KRAKOW, NAMES, make_packages, run, serve, show_with_python
 from root import Root
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "docs"))
+from document import dead_links  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +95,14 @@ def test_what_debian_wants_in_each(package):
     assert all(page.endswith(".1.gz") for page in pages)
     for program in (folder / "usr/bin").glob("*"):
         assert f"{program.name}.1.gz" in pages and len(pages) > 5
+
+
+def test_what_documents_refer_to_is_there(package):
+    name, _, folder = package
+    documents = [path for path in (folder / "usr/share/doc" / name).rglob("*.md") if not path.is_symlink()]
+    assert len(documents) >= {"ctlsign": 20, "ctlsign-virtual-token": 2}.get(name, 0)
+    assert not [f"{path.relative_to(folder)}: {target}" for path in documents for target in dead_links(path)]
+    assert not [path.name for path in folder.rglob("*") if path.name in ("CMakeLists.txt", "Doxyfile.in") and "examples" not in path.parts]
 
 
 def test_no_file_is_in_two(packages):
