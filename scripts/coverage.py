@@ -1,4 +1,5 @@
-"""What scripts/coverage prints: lines and branches reached by the tests, by folder, and functions never called.
+"""What scripts/coverage prints: lines and branches reached by the tests, by folder, and functions never called. Exits 1 when one of
+those is for others to call.
 
 usage: coverage.py COVERAGE.json (of gcovr)
 """
@@ -16,6 +17,11 @@ def percent(part):
     return f"{100 * part[0] / part[1]:5.1f} % of {part[1]:6}" if part[1] else "      none     "
 
 
+def is_public(file, function):
+    """Not of the program, of one source alone, or inside of another function."""
+    return not file.startswith("cli/") and "(anonymous namespace)" not in function and "{lambda" not in function
+
+
 def main():
     lines, branches = (collections.defaultdict(lambda: [0, 0]) for _ in range(2))
     never = []
@@ -31,13 +37,15 @@ def main():
                 for branch in line["branches"]:
                     branches[folder][0] += branch["count"] > 0
                     branches[folder][1] += 1
-        never += [f"{file['file']}:{each['lineno']}: {each['name']}" for each in file.get("functions", [])
-                  if each["execution_count"] == 0 and file["file"].endswith(".cpp")]
+        never += [(file["file"], each["lineno"], each["name"]) for each in file["functions"] if each["execution_count"] == 0]
     for folder in sorted(lines, key=lambda name: (name == "all", name)):
         print(f"{folder:20} lines {percent(lines[folder])}, branches {percent(branches[folder])}")
-    print(f"{len(never)} functions were never called" + (":" if never else ""))
-    for name in sorted(never):
-        print(f"  {name}")
+    public = [each for each in never if is_public(each[0], each[2])]
+    for kind, found in (("public", public), ("other", [each for each in never if each not in public])):
+        print(f"{len(found)} {kind}functions were never called" + (":" if found else ""))
+        for path, line, name in sorted(found):
+            print(f"  {path}:{line}: {name}")
+    sys.exit(1 if public else 0)
 
 
 main()
