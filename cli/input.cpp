@@ -12,6 +12,7 @@
 #include <ctlsign/trustlist/decode.hpp>
 #include <ctlsign/trustlist/text.hpp>
 #include <sast/error.hpp>
+#include <sast/limits.hpp>
 
 namespace ctlsign::cli {
 
@@ -45,13 +46,18 @@ auto decode_named(Input&& input, Decode decode) {
 
 }  // namespace
 
-Input read_input(const std::string& path) {
+Input read_input(const std::string& path, std::size_t limit) {
     if (path == "-") {
-        LoadedFile file = load_descriptor(STDIN_FILENO, "standard input", kMaxFileSize);
+        LoadedFile file = load_descriptor(STDIN_FILENO, "standard input", limit);
         return {"standard input", std::move(file.bytes), std::nullopt};
     }
-    LoadedFile file = load_file(path, kMaxFileSize);
+    LoadedFile file = load_file(path, limit);
     return {path, std::move(file.bytes), file.modified};
+}
+
+KeyInput read_key(const std::string& path) {
+    Input input = read_input(path, limits::kKeyFile);
+    return {std::move(input.name), sast::KeyOctets(std::move(input.bytes))};
 }
 
 TrustList decode_list_input(Input&& input) {

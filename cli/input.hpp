@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include <ctlsign/trustlist/model.hpp>
 #include <ctlsign/trustlist/sgn.hpp>
 #include <sast/certificate.hpp>
+#include <sast/key_file.hpp>
 
 namespace ctlsign::cli {
 
@@ -21,8 +23,15 @@ struct Input {
     std::optional<std::int64_t> modified;  ///< Unix seconds; nothing for standard input
 };
 
-/// Throws the system's code, or Errc::Oversized past 16 MiB, which are not read.
-Input read_input(const std::string& path);
+/// Throws the system's code, or Errc::Oversized past LIMIT octets, which are not read.
+Input read_input(const std::string& path, std::size_t limit = kMaxFileSize);
+
+/// A file with a private key, read as others are, up to limits::kKeyFile.
+struct KeyInput {
+    std::string name;
+    sast::KeyOctets content;
+};
+KeyInput read_key(const std::string& path);
 
 /// A CTL or ITL file. Throws Error that names the file: Errc::Malformed with the position, and what the file
 /// seems to be instead.

@@ -95,7 +95,7 @@ ExitCode run(const TokenProvisionOptions& options) {
     }
     std::optional<openssl::Issuer> issuer;
     if (!options.issuer.empty())
-        issuer = openssl::Issuer::decode_pem(as_text(read_input(options.issuer).bytes));
+        issuer = openssl::Issuer::decode_pem(as_text(read_key(options.issuer).content.octets()));
     const auto name = sast::TokenName::parse(options.name);
     const auto token = find_token(options.token, options.name);
     const auto pins = make_pins(options.token, name.uri());

@@ -48,8 +48,8 @@ void add_tls_options(Command command, tvs::TlsPolicy& policy) {
 }
 
 tvs::TlsIdentity load_identity(const std::string& path) {
-    const Input input = read_input(path);
-    return tvs::TlsIdentity::decode(as_text(input.bytes), input.name);
+    const KeyInput key = read_key(path);
+    return tvs::TlsIdentity::decode(as_text(key.content.octets()), key.name);
 }
 
 void add_tvs_commands(Command command, Action& action) {

@@ -21,6 +21,7 @@
 #include <cli/terminal.hpp>
 #include <cli/token_access.hpp>
 #include <cli/tvs.hpp>
+#include <ctlsign/limits.hpp>
 #include <ctlsign/tvs/database.hpp>
 
 namespace ctlsign::cli {
@@ -34,7 +35,8 @@ struct TvsServeOptions {
     tvs::TlsPolicy policy;
     tvs::Limits limits;
     unsigned threads = std::max(1U, std::thread::hardware_concurrency());
-    unsigned handshake = 10, request = 10, idle = 60;
+    unsigned handshake = limits::kTvsHandshake.count(), request = limits::kTvsAnswer.count(),
+             idle = limits::kTvsIdle.count();
 };
 
 // The key stays on its token, and comes back with it after a pull.
@@ -61,9 +63,14 @@ tvs::TlsIdentity open_token_identity(const TvsServeOptions& options) {
 
 tvs::TlsIdentity load_file_identity(const TvsServeOptions& options) {
     if (options.certificate.empty()) return load_identity(options.key);
-    const Input key = read_input(options.key), certificate = read_input(options.certificate);
-    return tvs::TlsIdentity::decode(
-        std::string(as_text(certificate.bytes)) + '\n' + std::string(as_text(key.bytes)), key.name);
+    const KeyInput key = read_key(options.key);
+    const ByteView octets = key.content.octets();
+    Bytes both = read_input(options.certificate).bytes;
+    both.reserve(both.size() + 1 + octets.size());  // once: the key is not left where it was before
+    both.push_back('\n');
+    both.insert(both.end(), octets.begin(), octets.end());
+    const sast::KeyOctets pem(std::move(both));
+    return tvs::TlsIdentity::decode(as_text(pem.octets()), key.name);
 }
 
 tvs::TlsIdentity open_identity(const TvsServeOptions& options) {
@@ -306,24 +313,29 @@ void add_tvs_serve(Command parent, Action& action) {
     command.add_option("--threads", options->threads, "How many (default one a core)")
         .type_name("NUMBER")
         .within(1U, 256U);
-    command.add_option("--max-connections", options->limits.connections, "At once (default 8192)")
+    command
+        .add_option("--max-connections", options->limits.connections,
+                    fmt::format("At once (default {})", options->limits.connections))
         .type_name("NUMBER")
         .within(1U, 1U << 20U);
     command
         .add_option("--max-per-address", options->limits.per_address,
-                    "At once from one address (default 256)")
+                    fmt::format("At once from one address (default {})", options->limits.per_address))
         .type_name("NUMBER")
         .within(1U, 1U << 20U);
-    command.add_option("--max-message", options->limits.message, "Octets of a request (default 16384)")
+    command
+        .add_option("--max-message", options->limits.message,
+                    fmt::format("Octets of a request (default {})", options->limits.message))
         .type_name("OCTETS")
         .within(64U, 65545U);
     const auto seconds = [&command](const char* name, unsigned& value, const char* description) {
-        command.add_option(name, value, description).type_name("SECONDS").within(1U, 86400U);
+        command.add_option(name, value, fmt::format("{} (default {})", description, value))
+            .type_name("SECONDS")
+            .within(1U, 86400U);
     };
-    seconds("--handshake-timeout", options->handshake, "For the TLS handshake (default 10)");
-    seconds("--request-timeout", options->request,
-            "From a request's first octet to the end of its answer (default 10)");
-    seconds("--idle-timeout", options->idle, "Between requests (default 60)");
+    seconds("--handshake-timeout", options->handshake, "For the TLS handshake");
+    seconds("--request-timeout", options->request, "From a request's first octet to the end of its answer");
+    seconds("--idle-timeout", options->idle, "Between requests");
     add_tls_options(command, options->policy);
     add_token_options(command, options->token);
     command.callback([&action, options] { action = [options] { return run(*options); }; });

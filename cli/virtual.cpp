@@ -48,7 +48,7 @@ std::string line(const softhsm::VirtualToken& token) {
 ExitCode create(const CreateOptions& options) {
     const softhsm::Profile profile = softhsm::load_profile(options.profile);
     softhsm::Key key;
-    if (!options.key.empty()) key.pem = std::string(as_text(read_input(options.key).bytes));
+    if (!options.key.empty()) key.pem = std::string(as_text(read_key(options.key).content.octets()));
     if (!options.certificate.empty()) key.certificate = load_certificate(options.certificate);
     const auto token =
         softhsm::create_virtual_token(softhsm::virtual_tokens_folder(), options.name, profile, key);

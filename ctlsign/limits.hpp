@@ -13,6 +13,7 @@ inline constexpr std::size_t kIntroductions = 1U << 20U;  ///< certificates that
 inline constexpr std::size_t kNamesInFolder = 100'000;    ///< files that an SFTP server lists in a folder
 inline constexpr std::size_t kNameOnServer = 4096;        ///< the name of a file on an SFTP server
 inline constexpr std::size_t kSftpMessage = 64U << 10U;   ///< an SFTP server's answer to a renaming
+inline constexpr std::chrono::seconds kSftpStep{15};      ///< each step of an SFTP session
 inline constexpr std::size_t kHttpHead = 16U << 10U;      ///< what an HTTP server says before a file
 
 inline constexpr std::size_t kTvsDatabase = 256U << 20U;  ///< the database of a TVS server
@@ -24,5 +25,6 @@ inline constexpr std::size_t kTvsOfOneAddress = 256;      ///< those from one ad
 inline constexpr std::chrono::seconds kTvsHandshake{10};  ///< the handshake of TLS (--handshake-timeout)
 inline constexpr std::chrono::seconds kTvsAnswer{10};     ///< a request and its answer (--request-timeout)
 inline constexpr std::chrono::seconds kTvsIdle{60};       ///< between requests (--idle-timeout)
+inline constexpr std::chrono::seconds kTvsStop{5};        ///< answers under way when the server stops
 
 }  // namespace ctlsign::limits

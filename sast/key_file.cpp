@@ -90,19 +90,6 @@ void require_reason(std::int64_t iterations, const std::string& name) {
         fail(Errc::MalformedKey, name, "its passphrase is stretched beyond reason");
 }
 
-// Octets of a key on their way from one form to the next.
-class Wiped {
-  public:
-    explicit Wiped(ByteView octets) : octets_(octets.begin(), octets.end()) {}
-    ~Wiped() { OPENSSL_cleanse(octets_.data(), octets_.size()); }
-    Wiped(const Wiped&) = delete;
-    Wiped& operator=(const Wiped&) = delete;
-    Bytes& octets() { return octets_; }
-
-  private:
-    Bytes octets_;
-};
-
 // OpenSSL's default and legacy algorithms in a context of their own: RC2-40 for an old file becomes available
 // to nobody else in the process.
 class LegacyContext {
@@ -152,7 +139,7 @@ PrivateKey decode_info(const PKCS8_PRIV_KEY_INFO* info, const std::string& name)
     unsigned char* der = nullptr;
     const int size = i2d_PKCS8_PRIV_KEY_INFO(info, &der);
     if (size <= 0) fail(Errc::MalformedKey, name, "");
-    Wiped octets({der, static_cast<std::size_t>(size)});
+    const KeyOctets octets(Bytes(der, der + size));
     OPENSSL_clear_free(der, static_cast<std::size_t>(size));
     return PrivateKey::decode(octets.octets(), name);
 }
@@ -288,6 +275,10 @@ SigPtr parse_pkcs8(ByteView content, const std::string& name) {
 
 }  // namespace
 
+KeyOctets::~KeyOctets() {
+    OPENSSL_cleanse(octets_.data(), octets_.size());
+}
+
 void PrivateKey::Free::operator()(evp_pkey_st* key) const noexcept {
     EVP_PKEY_free(key);
 }
@@ -348,7 +339,7 @@ KeyFile KeyFile::decode_pem(ByteView content, const std::string& name) {
         if (PEM_read_bio(in.get(), &label, &header, &data, &size) != 1) break;
         any_block = true;
         const std::string_view kind = label;
-        Wiped body({data, static_cast<std::size_t>(size)});
+        const KeyOctets body(Bytes(data, data + size));
         OPENSSL_clear_free(data, static_cast<std::size_t>(size));
         file.header_ = header;
         const bool pkcs8 = kind == PEM_STRING_PKCS8;
@@ -425,7 +416,7 @@ void KeyFile::unlock(std::string_view passphrase) {
             EVP_CIPHER_fetch(context.get(), EVP_CIPHER_get0_name(cipher.cipher), nullptr));
         if (!fetched) context.fail_to_decrypt(name_);
         cipher.cipher = fetched.get();
-        Wiped body(locked_);
+        KeyOctets body(locked_);
         long size = static_cast<long>(locked_.size());
         const auto give = [](char* buffer, int limit, int, void* from) {
             const auto& text = *static_cast<const std::string_view*>(from);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <pkcs11/bytes.hpp>
@@ -13,6 +14,21 @@
 struct evp_pkey_st;
 
 namespace ctlsign::sast {
+
+/// Octets of a private key, as a file has them or on their way to another form. Wiped when they go.
+class KeyOctets {
+  public:
+    explicit KeyOctets(Bytes octets) noexcept : octets_(std::move(octets)) {}
+    KeyOctets(const KeyOctets&) = delete;
+    KeyOctets& operator=(const KeyOctets&) = delete;
+    ~KeyOctets();
+
+    const Bytes& octets() const noexcept { return octets_; }
+    Bytes& octets() noexcept { return octets_; }
+
+  private:
+    Bytes octets_;
+};
 
 /// An RSA private key in memory. Its numbers are wiped when it goes.
 class PrivateKey {

@@ -1,5 +1,3 @@
-#include <openssl/crypto.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <system_error>
@@ -50,16 +48,8 @@ void reveal_certificates(KeyFile& file, const std::string& name, PinSource& pass
 }
 
 KeyFile load_key_file(const std::string& path) {
-    Bytes content = read_file(path, PublisherSigner::kMaxFileSize);
-    const auto wipe = [&content] { OPENSSL_cleanse(content.data(), content.size()); };
-    try {
-        KeyFile file = KeyFile::decode(content, path);
-        wipe();
-        return file;
-    } catch (...) {
-        wipe();
-        throw;
-    }
+    const KeyOctets content(read_file(path, PublisherSigner::kMaxFileSize));
+    return KeyFile::decode(content.octets(), path);
 }
 
 Certificate choose_certificate(std::span<const Certificate> candidates, KeyFile& file,

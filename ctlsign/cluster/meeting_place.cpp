@@ -13,8 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::seconds kPatience{15};
-
 class Folder final : public MeetingPlace {
   public:
     explicit Folder(const std::string& path) : path_(path) {
@@ -45,7 +43,7 @@ class Folder final : public MeetingPlace {
 class Server final : public MeetingPlace {
   public:
     Server(const SftpAddress& address, const SshTrust& trust)
-        : folder_(address.folder), session_(address, trust, kPatience) {}
+        : folder_(address.folder), session_(address, trust, limits::kSftpStep) {}
 
     std::vector<std::string> list() override {
         std::vector<std::string> names = session_.list(folder_);

@@ -1,16 +1,11 @@
 #include <ctlsign/cluster/sftp_target.hpp>
 #include <ctlsign/error.hpp>
+#include <ctlsign/limits.hpp>
 
 namespace ctlsign::cluster {
 
-namespace {
-
-constexpr std::chrono::seconds kPatience{15};
-
-}  // namespace
-
 SftpTarget::SftpTarget(const SftpAddress& address, const SshTrust& trust)
-    : session_(address, trust, kPatience),
+    : session_(address, trust, limits::kSftpStep),
       file_(address.folder + "/CTLFile.tlv"),
       next_(address.folder + "/.CTLFile.tlv.next"),
       before_(address.folder + "/.CTLFile.tlv.before") {}

@@ -33,7 +33,7 @@ struct Limits {
     /// From its first octet to the last of its answer.
     std::chrono::milliseconds request{limits::kTvsAnswer};
     std::chrono::milliseconds idle{limits::kTvsIdle};  ///< between requests
-    std::chrono::milliseconds stop{5'000};             ///< for answers under way when the server stops
+    std::chrono::milliseconds stop{limits::kTvsStop};  ///< for answers under way when the server stops
 };
 
 /// Since the server was made.

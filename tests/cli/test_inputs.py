@@ -57,6 +57,17 @@ def test_a_huge_file_is_not_read(ctlsign, tmp_path, command):
     assert "too large" in result.err and "16777216" in result.err
 
 
+@pytest.mark.parametrize("command", [
+    ["tvs", "serve", "--database", "absent", "--key"], ["tvs", "serve", "--database", "absent", "--certificate", "absent", "--key"],
+    ["tvs", "query", "127.0.0.1:1", "--identity"], ["phone", "simulate", "--state", "lab", "--source", ".", "--identity"],
+    ["token", "provision", "--token", "A", "--subject", "CN=x", "--issuer"], ["virtual", "create", "A", "--profile", "etoken-5110", "--key"]],
+    ids=lambda words: " ".join(words[:2] + words[-3:]))
+def test_a_private_key_is_read_up_to_its_own_limit(ctlsign, tmp_path, command):
+    (tmp_path / "key.pem").write_text("\n" * (2**20 + 1))
+    assert "the limit is 1048576 octets" in ctlsign(*command, "key.pem", expect=3).err
+    assert "the limit is 1048576 octets" in ctlsign(*command, "-", stdin=b"\n" * (2**20 + 1), expect=3).err
+
+
 def test_standard_input_without_end(ctlsign):
     with open("/dev/zero", "rb") as zero:
         done = subprocess.run([PROGRAM, "verify", "-"], stdin=zero, capture_output=True, check=False, timeout=60)

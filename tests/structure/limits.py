@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Every file and stream is read with a limit that has a name, and docs/limits.md has each of these as it is.
+"""Every file and stream is read with a limit that has a name, docs/limits.md has each of these as it is, and an option that sets one
+says no number of its own.
 
 usage: limits.py SOURCE_FOLDER
 """
@@ -12,6 +13,17 @@ LIMIT = re.compile(r"inline constexpr (std::\S+) k(\w+)(?: = (.*?)|\{(\d+)\});\s
 # What reads, and the words by which its last argument is known to be a limit.
 READS = re.compile(r"\b(?:load_file|read_file|load_descriptor|read_descriptor|session_\.load)\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
 NAMED = re.compile(r"(?:limits::k\w+|kMaxFileSize|\blimit)\)$")
+
+
+OPTION = re.compile(r"\((--[\w-]+)\)$")
+
+
+def numbers_of(option, source):
+    """The statements of SOURCE that give OPTION a default in digits."""
+    for statement in re.findall(rf'"{option}"[^;]*;', source):
+        variable = re.search(r"options->(?:\w+\.)*(\w+)", statement)
+        if re.search(r"default \d", statement) or variable and re.search(rf"\b{variable[1]} = \d", source):
+            yield statement
 
 
 def text(kind, expression, seconds):
@@ -32,6 +44,13 @@ def complaints(root):
         yield f"only {len(limits)} limits found"
     if table != documented:
         yield "docs/limits.md should have:\n" + "\n".join(table)
+    for option in (match[1] for *_, what in limits if (match := OPTION.search(what))):
+        said = [(path, path.read_text()) for path in sorted((root / "cli").glob("*.cpp")) if f'"{option}"' in path.read_text()]
+        if not said:
+            yield f"{option}: no command has it"
+        for path, source in said:
+            for statement in numbers_of(option, source):
+                yield f"{path.relative_to(root)}: {statement} has a number of its own"
     for floor in ("pkcs11", "sast", "ctlsign", "cli", "softhsm-profiles", "bindings"):
         for path in sorted((root / floor).rglob("*.cpp")):
             for match in READS.finditer(path.read_text()):
