@@ -12,10 +12,9 @@ foreach(component IN LISTS CPACK_COMPONENTS_ALL)
   file(RENAME ${share}/doc/${name}/CHANGELOG.md ${share}/doc/${name}/changelog)
   if(component STREQUAL "program")
     # With what the documents refer to, where they look for it.
-    file(COPY ${CPACK_CTLSIGN_SOURCE_DIR}/README.md ${CPACK_CTLSIGN_SOURCE_DIR}/SECURITY.md ${CPACK_CTLSIGN_SOURCE_DIR}/docs
-      DESTINATION ${share}/doc/${name} ${files} PATTERN CMakeLists.txt EXCLUDE PATTERN *.in EXCLUDE)
-    file(CREATE_LINK changelog.gz ${share}/doc/${name}/CHANGELOG.md SYMBOLIC)
-    foreach(path bindings/c/examples bindings/openssl/examples bindings/python/examples ctlsign/phone/models.toml pkcs11/quirks.toml)
+    file(COPY ${CPACK_CTLSIGN_SOURCE_DIR}/docs DESTINATION ${share}/doc/${name} ${files} PATTERN CMakeLists.txt EXCLUDE PATTERN *.in EXCLUDE)
+    foreach(path README.md SECURITY.md CHANGELOG.md bindings/c/examples bindings/openssl/examples bindings/python/examples
+        ctlsign/phone/models.toml pkcs11/quirks.toml)
       cmake_path(GET path PARENT_PATH folder)
       file(COPY ${CPACK_CTLSIGN_SOURCE_DIR}/${path} DESTINATION ${share}/doc/${name}/${folder} ${files} PATTERN __pycache__ EXCLUDE)
     endforeach()
