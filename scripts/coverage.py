@@ -42,7 +42,7 @@ def main():
         print(f"{folder:20} lines {percent(lines[folder])}, branches {percent(branches[folder])}")
     public = [each for each in never if is_public(each[0], each[2])]
     for kind, found in (("public", public), ("other", [each for each in never if each not in public])):
-        print(f"{len(found)} {kind}functions were never called" + (":" if found else ""))
+        print(f"{len(found)} {kind} functions were never called" + (":" if found else ""))
         for path, line, name in sorted(found):
             print(f"  {path}:{line}: {name}")
     sys.exit(1 if public else 0)
