@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <ranges>
 #include <utility>
 
 #include <ctlsign/cluster/contents.hpp>
@@ -292,7 +291,7 @@ class Planner {
     // Of tokens that no CTL names, the last that may sign.
     sast::Certificate choose_first_signer(std::span<const sast::Certificate> tokens) const {
         const auto order = [&](const auto& token) { return std::pair(is_present(token), rank(token) > 0); };
-        return *std::ranges::max_element(tokens | std::views::reverse, {}, order);
+        return *std::ranges::max_element(tokens.rbegin(), tokens.rend(), {}, order);
     }
 
     // With none of them, the last of all as it may be forced.
