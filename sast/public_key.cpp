@@ -49,10 +49,6 @@ PublicKey PublicKey::from_spki(ByteView spki_der) {
     }));
 }
 
-unsigned PublicKey::bits() const noexcept {
-    return static_cast<unsigned>(EVP_PKEY_get_bits(key_.get()));
-}
-
 Bytes PublicKey::modulus() const {
     BIGNUM* number = nullptr;
     if (EVP_PKEY_get_bn_param(key_.get(), OSSL_PKEY_PARAM_RSA_N, &number) != 1) {

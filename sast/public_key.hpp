@@ -20,8 +20,6 @@ class PublicKey {
     /// From SubjectPublicKeyInfo DER of any kind. Throws sast::Errc::MalformedKey.
     static PublicKey from_spki(ByteView spki_der);
 
-    /// Of the RSA modulus, or of the field of another kind.
-    unsigned bits() const noexcept;
     /// The RSA modulus, big-endian, without leading zeros; empty for other kinds.
     Bytes modulus() const;
     /// RSASSA-PKCS1-v1_5 (RFC 8017, 8.2) over the parts, one behind the other. False: the signature is not
