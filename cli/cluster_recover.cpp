@@ -43,8 +43,7 @@ bool holds(const Certificates& certificates, const sast::Certificate& certificat
 
 // Whether NAME, as a person says it, means TOKEN.
 bool means(const std::string& name, const GivenToken& token) {
-    const std::string common_name = token.certificate.common_name();
-    return token.text == name || common_name == name || common_name == fmt::format("{:24}", name) ||
+    return token.text == name || names_certificate(name, token.certificate) ||
            (token.plugged && token.plugged->token.info().serial == name);
 }
 

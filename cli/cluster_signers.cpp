@@ -48,18 +48,22 @@ std::vector<sast::Certificate> certificates_at_hand(const std::vector<GivenToken
     return certificates;
 }
 
+bool names_certificate(const std::string& name, const sast::Certificate& certificate) {
+    const std::string common_name = certificate.common_name();
+    return common_name == name || common_name == fmt::format("{:24}", name) ||
+           to_hex(certificate.serial()) == name;
+}
+
 const cluster::KnownToken* find_known_token(const cluster::State& state, const std::string& name) {
     const cluster::KnownToken* found = nullptr;
     std::vector<std::string> all;
     for (const cluster::KnownToken& token : state.tokens) {
-        const std::string common_name = token.certificate.common_name();
-        const std::string serial = to_hex(token.certificate.serial());
-        if (token.label != name && token.serial != name && common_name != name &&
-            common_name != fmt::format("{:24}", name) && serial != name)
+        if (token.label != name && token.serial != name && !names_certificate(name, token.certificate))
             continue;
         found = &token;
         all.push_back(fmt::format("{}{}{} (certificate {})", token.label,
-                                  token.serial.empty() ? "" : ", serial ", token.serial, serial));
+                                  token.serial.empty() ? "" : ", serial ", token.serial,
+                                  to_hex(token.certificate.serial())));
     }
     if (all.size() > 1)
         throw UsageError(

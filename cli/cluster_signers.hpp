@@ -36,6 +36,8 @@ GivenToken find_given_token(const std::string& text, const TokenOptions& options
 std::vector<sast::Certificate> certificates_of(const std::vector<GivenToken>& tokens);
 /// Of those plugged in alone.
 std::vector<sast::Certificate> certificates_at_hand(const std::vector<GivenToken>& tokens);
+/// Whether NAME is the common name, with or without its padding, or the serial number of CERTIFICATE.
+bool names_certificate(const std::string& name, const sast::Certificate& certificate);
 /// The token of the cluster that NAME means: its label, its serial number, or the common name or the serial
 /// number of its certificate. Null when there is none. Throws UsageError when it means several.
 const cluster::KnownToken* find_known_token(const cluster::State& state, const std::string& name);

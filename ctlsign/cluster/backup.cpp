@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <openssl/crypto.h>
 
 #include <algorithm>
 #include <array>
@@ -20,6 +19,7 @@
 #include <pkcs11/private_files.hpp>
 #include <pkcs11/uri.hpp>
 #include <sast/error.hpp>
+#include <sast/key_file.hpp>
 #include <sast/publisher_signer.hpp>
 
 namespace ctlsign::cluster {
@@ -36,15 +36,6 @@ constexpr std::string_view kBackupExtension = ".backup";
 constexpr std::string_view kPublications = "publication";
 constexpr std::array<std::string_view, 6> kTables{"processconfig", "node",        "certificate",
                                                   "token",         kPublications, "restart"};
-
-// Octets of a private key.
-struct Secret {
-    Bytes octets;
-    explicit Secret(Bytes taken) : octets(std::move(taken)) {}
-    Secret(const Secret&) = delete;
-    Secret& operator=(const Secret&) = delete;
-    ~Secret() { OPENSSL_cleanse(octets.data(), octets.size()); }
-};
 
 Bytes hash_of(ByteView image) {
     const std::array<ByteView, 1> parts{image};
@@ -80,9 +71,9 @@ void seal_keys(const Database& copy, const pkcs11::Pin& passphrase) {
     const Sealer sealer(passphrase, salt);
     for (const StoredCertificate& stored : copy.load().certificates) {
         if (!stored.key || pkcs11::Uri::looks_like(*stored.key)) continue;
-        const Secret secret(load_file(*stored.key, sast::PublisherSigner::kMaxFileSize).bytes);
+        const sast::KeyOctets secret(load_file(*stored.key, sast::PublisherSigner::kMaxFileSize).bytes);
         connection.run("INSERT OR REPLACE INTO sealed_key VALUES(?, ?, ?)",
-                       {std::string_view(*stored.key), salt, sealer.seal(*stored.key, secret.octets)});
+                       {std::string_view(*stored.key), salt, sealer.seal(*stored.key, secret.octets())});
     }
 }
 
@@ -174,7 +165,7 @@ void Backup::restore_keys(const std::string& folder, const pkcs11::Pin& passphra
     if (connection.integer("SELECT count(*) FROM sqlite_schema WHERE name='sealed_key'") == 0)
         throw Error(sast::Errc::NoKey, "restoring the keys", path_, "it was taken without --keys");
     std::optional<Sealer> sealer;
-    std::map<std::string, Secret> secrets;
+    std::map<std::string, sast::KeyOctets> secrets;
     {
         sqlite::Statement row = connection.query("SELECT path, salt, sealed FROM sealed_key");
         while (row.step()) {
@@ -193,7 +184,7 @@ void Backup::restore_keys(const std::string& folder, const pkcs11::Pin& passphra
         if (secret == secrets.end()) continue;
         const auto file = find_key_file(target, state, stored);
         if (!file) damaged(path_, "it has a key of no server");
-        write_private_file(*file, as_text(secret->second.octets));
+        write_private_file(*file, as_text(secret->second.octets()));
         connection.run("UPDATE certificate SET key=? WHERE id=?",
                        {std::string_view(file->native()), stored.id});
     }
