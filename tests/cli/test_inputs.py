@@ -1,6 +1,7 @@
 """Whatever file a person has: the right answer, or a clear line and the right exit."""
 
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -44,7 +45,8 @@ def test_an_unreadable_file(ctlsign, tmp_path, command):
             if folder.name.startswith("pytest-"):
                 folder.chmod(0o755)
         tmp_path.chmod(0o755)
-        result = ctlsign(command, path, expect=6, user=65534, group=65534, extra_groups=[])
+        program = shutil.copy(PROGRAM, tmp_path)  # where it was built may be closed to others
+        result = ctlsign(command, path, expect=6, executable=program, user=65534, group=65534, extra_groups=[])
     assert "Permission denied" in result.err
 
 
