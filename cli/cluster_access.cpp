@@ -4,6 +4,7 @@
 #include <cli/exit_code.hpp>
 #include <cli/terminal.hpp>
 #include <ctlsign/cluster/operation.hpp>
+#include <ctlsign/cluster/regenerate.hpp>
 #include <ctlsign/error.hpp>
 #include <ctlsign/trustlist/text.hpp>
 
@@ -26,6 +27,14 @@ void end_unfinished(cluster::Writer& writer, Purpose purpose) {
     print_note(resumed == cluster::Resumed::Finished
                    ? "it is finished now: every node serves the new CTL"
                    : "it is undone now: every node serves what it served before");
+}
+
+void remove_half_made_key(cluster::Writer& writer) {
+    if (const auto key = cluster::remove_key_of_nothing(writer))
+        print_note(
+            fmt::format("certificate regenerate was ended in the middle: it is undone now, and {}, its new "
+                        "key, is removed",
+                        *key));
 }
 
 void tell_way_out(const cluster::Database& database) {
@@ -70,6 +79,7 @@ void require_allowed(const std::vector<cluster::Refusal>& refusals, Force force)
 Administration::Administration(const ClusterOptions& options, std::string_view command, Purpose purpose)
     : database(cluster::Database::open(options.path)), writer(database, command, kPatience) {
     end_unfinished(writer, purpose);
+    if (purpose != Purpose::Rehearse) remove_half_made_key(writer);
     tell_way_out(database);
 }
 

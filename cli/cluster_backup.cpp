@@ -9,7 +9,7 @@
 #include <cli/terminal.hpp>
 #include <cli/token_access.hpp>
 #include <ctlsign/cluster/backup.hpp>
-#include <ctlsign/files/store.hpp>
+#include <ctlsign/files/load.hpp>
 
 namespace ctlsign::cli {
 

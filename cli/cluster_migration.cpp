@@ -15,7 +15,7 @@
 #include <ctlsign/cluster/meeting_place.hpp>
 #include <ctlsign/cluster/migration.hpp>
 #include <ctlsign/cluster/ssh_session.hpp>
-#include <ctlsign/files/store.hpp>
+#include <ctlsign/files/load.hpp>
 #include <ctlsign/limits.hpp>
 #include <pkcs11/digest.hpp>
 

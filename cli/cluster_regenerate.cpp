@@ -16,6 +16,7 @@
 #include <ctlsign/cluster/services.hpp>
 #include <ctlsign/cluster/stores.hpp>
 #include <pkcs11/private_files.hpp>
+#include <pkcs11/store.hpp>
 #include <sast/subject.hpp>
 
 namespace ctlsign::cli {
@@ -40,7 +41,7 @@ std::string key_path(const RegenerateOptions& options, cluster::Store store, con
     if (!options.key.empty()) return std::filesystem::absolute(options.key).lexically_normal().string();
     const std::filesystem::path folder = std::filesystem::absolute(options.cluster.path + ".keys");
     make_private_folder(folder);
-    remove_unfinished(folder);
+    remove_unfinished(folder.string());
     return (folder / fmt::format("{}-{}-{}.pem", to_text(store), node.name, to_hex(certificate.serial())))
         .string();
 }
@@ -72,9 +73,8 @@ Json perform_regeneration(Administration& administration, const RegenerateOption
     confirm("Proceed with regeneration (yes|no)?", options.answer);
     cluster::backup_before_change(administration.database);
     const std::string key = key_path(options, store, node, fresh.certificate());
-    fresh.store_key(key);
     append_forced(administration.writer, "certificate regenerate", refusals);
-    put_own_certificate(administration.writer, store, node, fresh.certificate(), key);
+    install(administration.writer, store, node, fresh, key);
 
     std::vector<std::string> restarts;
     for (const auto& restart : list_restarts(administration.database))

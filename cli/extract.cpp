@@ -7,8 +7,8 @@
 #include <cli/input.hpp>
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
-#include <ctlsign/files/store.hpp>
 #include <ctlsign/trustlist/extract.hpp>
+#include <pkcs11/store.hpp>
 
 namespace ctlsign::cli {
 

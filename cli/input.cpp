@@ -8,7 +8,7 @@
 #include <cli/exit_code.hpp>
 #include <cli/input.hpp>
 #include <ctlsign/files/certificates.hpp>
-#include <ctlsign/files/store.hpp>
+#include <ctlsign/files/load.hpp>
 #include <ctlsign/trustlist/decode.hpp>
 #include <ctlsign/trustlist/text.hpp>
 #include <sast/error.hpp>

@@ -7,7 +7,7 @@
 #include <cli/manual_markdown.hpp>
 #include <cli/terminal.hpp>
 #include <cli/tree.hpp>
-#include <ctlsign/files/store.hpp>
+#include <pkcs11/store.hpp>
 
 namespace ctlsign::cli {
 

@@ -3,6 +3,7 @@
 #include <cli/json.hpp>
 #include <cli/output.hpp>
 #include <cli/terminal.hpp>
+#include <ctlsign/files/load.hpp>
 #include <ctlsign/trustlist/show.hpp>
 #include <ctlsign/trustlist/text.hpp>
 

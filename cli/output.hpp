@@ -4,8 +4,8 @@
 #include <vector>
 
 #include <cli/command.hpp>
-#include <ctlsign/files/store.hpp>
 #include <ctlsign/trustlist/encode.hpp>
+#include <pkcs11/store.hpp>
 #include <sast/signer.hpp>
 
 namespace ctlsign::cli {

@@ -9,7 +9,7 @@
 #include <cli/input.hpp>
 #include <cli/phone.hpp>
 #include <ctlsign/cluster/phones.hpp>
-#include <ctlsign/files/store.hpp>
+#include <ctlsign/files/load.hpp>
 #include <ctlsign/limits.hpp>
 #include <ctlsign/trustlist/decode.hpp>
 #include <ctlsign/trustlist/names.hpp>

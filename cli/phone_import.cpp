@@ -6,8 +6,8 @@
 #include <cli/json.hpp>
 #include <cli/phone.hpp>
 #include <cli/terminal.hpp>
-#include <ctlsign/files/store.hpp>
 #include <pkcs11/error.hpp>
+#include <pkcs11/store.hpp>
 
 namespace ctlsign::cli {
 
@@ -32,7 +32,7 @@ ExitCode run(const PhoneImportOptions& options) {
     phone::Inventory all = load_existing(options.phones);
     const std::size_t before = all.phones().size();
     all.merge(fresh);
-    store_file(options.phones, as_bytes(all.encode()), Readers::OwnerAlone);
+    store_file(options.phones, as_bytes(all.encode()), Readers::OwnerAtFirst);
     const std::size_t added = all.phones().size() - before;
     if (options.format == Format::AsJson) {
         print_json({{"file", options.phones},

@@ -7,7 +7,7 @@
 #include <cli/terminal.hpp>
 #include <cli/token_access.hpp>
 #include <cli/virtual_learn.hpp>
-#include <ctlsign/files/store.hpp>
+#include <pkcs11/store.hpp>
 #include <sast/identity.hpp>
 #include <softhsm-profiles/learn.hpp>
 

@@ -2,9 +2,18 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <utility>
 
 namespace ctlsign {
+
+/// What the system CALL answers, called again as long as a signal has interrupted it.
+template <typename Call>
+auto retry(Call call) {
+    auto result = call();
+    while (result == -1 && errno == EINTR) result = call();
+    return result;
+}
 
 /// Owns a file descriptor, or none: closed when destroyed, without a word of how that went. Move-only.
 class Descriptor {

@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,7 +7,6 @@
 #include <string>
 #include <system_error>
 
-#include <pkcs11/descriptor.hpp>
 #include <pkcs11/error.hpp>
 #include <pkcs11/private_files.hpp>
 
@@ -16,13 +14,9 @@ namespace ctlsign {
 
 namespace fs = std::filesystem;
 
-namespace {
-constexpr const char* kUnfinished = ".unfinished-";
-
-[[noreturn]] void fail(const char* failed, const fs::path& path) {
+[[noreturn]] static void fail(const char* failed, const fs::path& path) {
     throw Error(std::error_code(errno, std::generic_category()), failed, path.string(), "");
 }
-}  // namespace
 
 void make_private_folder(const fs::path& path) {
     const fs::path folder = path.has_filename() ? path : path.parent_path();  // "folder/"
@@ -36,39 +30,6 @@ void make_private_folder(const fs::path& path) {
     if (S_ISDIR(there.st_mode)) return;
     errno = ENOTDIR;
     fail("making the folder", folder);
-}
-
-// A name that was renamed is on the disk when its folder is.
-static void flush_folder_of(const fs::path& file) {
-    const fs::path path = file.has_parent_path() ? file.parent_path() : fs::path(".");
-    const Descriptor folder(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    // Not every file system flushes folders.
-    if (!folder || (fsync(folder.get()) != 0 && errno != EINVAL)) fail("flushing the folder of", file);
-}
-
-void write_private_file(const fs::path& file, std::string_view content) {
-    std::string beside = file.string() + kUnfinished + "XXXXXX";
-    const int fd = mkostemp(beside.data(), O_CLOEXEC);
-    if (fd < 0) fail("writing", file);
-    bool written = true;
-    while (written && !content.empty()) {
-        const ssize_t count = write(fd, content.data(), content.size());
-        if (count > 0) content.remove_prefix(static_cast<std::size_t>(count));
-        written = count > 0 || errno == EINTR;
-    }
-    while (written && fsync(fd) != 0) written = errno == EINTR;
-    if (close(fd) != 0 || !written || rename(beside.c_str(), file.c_str()) != 0) {
-        const int code = errno;
-        unlink(beside.c_str());
-        errno = code;
-        fail("writing", file);
-    }
-    flush_folder_of(file);
-}
-
-void remove_unfinished(const fs::path& folder) {
-    for (const auto& entry : fs::directory_iterator(folder))
-        if (entry.path().extension().string().starts_with(kUnfinished)) fs::remove(entry.path());
 }
 
 static std::optional<fs::path> find_user_folder(const char* variable, const char* below_home) {

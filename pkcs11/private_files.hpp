@@ -10,14 +10,6 @@ namespace ctlsign {
 /// system's code.
 void make_private_folder(const std::filesystem::path& folder);
 
-/// Writes a file for the user alone (0600), whole or not at all: beside it first, flushed, then renamed, and
-/// the folder flushed. Throws the system's code.
-void write_private_file(const std::filesystem::path& file, std::string_view content);
-
-/// Removes what calls of write_private_file have left in FOLDER when their processes were killed. Nobody else
-/// may be writing there.
-void remove_unfinished(const std::filesystem::path& folder);
-
 /// Where this user's state is kept: $XDG_STATE_HOME/ctlsign, else ~/.local/state/ctlsign (XDG base
 /// directories). Not made here. Throws ENOENT when there is no home.
 std::filesystem::path user_state_folder();

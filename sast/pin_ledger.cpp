@@ -13,6 +13,7 @@
 #include <pkcs11/free_with.hpp>
 #include <pkcs11/openssl_error.hpp>
 #include <pkcs11/private_files.hpp>
+#include <pkcs11/store.hpp>
 #include <sast/error.hpp>
 #include <sast/limits.hpp>
 #include <sast/pin_ledger.hpp>
@@ -118,7 +119,7 @@ void PinLedger::add(const pkcs11::TokenInfo& token, const pkcs11::Pin& pin,
                               {"rejected", std::move(rejected)}};
     make_private_folder(folder_.parent_path());
     make_private_folder(folder_);
-    write_private_file(file_of(token), json.dump() + '\n');
+    store_file(file_of(token).string(), as_bytes(json.dump() + '\n'), Readers::OwnerAlone);
 }
 
 void PinLedger::forget(const pkcs11::TokenInfo& token) const {

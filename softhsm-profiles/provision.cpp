@@ -9,6 +9,7 @@
 
 #include <pkcs11/free_with.hpp>
 #include <pkcs11/private_files.hpp>
+#include <pkcs11/store.hpp>
 #include <sast/error.hpp>
 #include <softhsm-profiles/child.hpp>
 #include <softhsm-profiles/error.hpp>
@@ -26,12 +27,14 @@ namespace fs = std::filesystem;
 namespace {
 
 void write_configuration(const fs::path& folder) {
-    write_private_file(folder / "softhsm2.conf", fmt::format("directories.tokendir = {}\n"
-                                                             "objectstore.backend = file\n"
-                                                             "log.level = ERROR\n"
-                                                             "slots.removable = true\n"
-                                                             "slots.mechanisms = ALL\n",
-                                                             (folder / "tokens").string()));
+    const std::string text = fmt::format(
+        "directories.tokendir = {}\n"
+        "objectstore.backend = file\n"
+        "log.level = ERROR\n"
+        "slots.removable = true\n"
+        "slots.mechanisms = ALL\n",
+        (folder / "tokens").string());
+    store_file((folder / "softhsm2.conf").string(), as_bytes(text), Readers::OwnerAlone);
 }
 
 void check_text(const std::string& text, const char* what) {

@@ -9,6 +9,7 @@
 #include <pkcs11/file.hpp>
 #include <pkcs11/installation.hpp>
 #include <pkcs11/private_files.hpp>
+#include <pkcs11/store.hpp>
 #include <softhsm-profiles/error.hpp>
 #include <softhsm-profiles/limits.hpp>
 #include <softhsm-profiles/virtual_folder.hpp>
@@ -41,6 +42,10 @@ VirtualToken places(const fs::path& folder, const std::string& name) {
     return token;
 }
 
+void write_file(const fs::path& file, std::string_view content) {
+    store_file(file.string(), as_bytes(content), Readers::OwnerAlone);
+}
+
 }  // namespace
 
 fs::path virtual_tokens_folder() {
@@ -67,15 +72,15 @@ VirtualToken create_virtual_token(const fs::path& folder, const std::string& nam
         throw Error(std::error_code(errno, std::generic_category()), "making", token.folder.string(), "");
     }
     try {
-        write_private_file(token.folder / "profile.toml", profile.text);
-        write_private_file(token.pin_file, profile.pin.user);
+        write_file(token.folder / "profile.toml", profile.text);
+        write_file(token.pin_file, profile.pin.user);
         const Provisioned made = provision_token(token.folder / "softhsm", name, profile, {&key, 1});
-        write_private_file(token.certificate_file, made.certificates.front().to_pem());
+        write_file(token.certificate_file, made.certificates.front().to_pem());
         token.serial = profile.token.serial.empty() ? made.serial : profile.token.serial;
         std::ostringstream description;
         description << toml::table{{"profile", profile.name}, {"label", made.label}, {"serial", token.serial}}
                     << '\n';
-        write_private_file(token.folder / kTokenFile, description.str());
+        write_file(token.folder / kTokenFile, description.str());
         token.profile = profile.name;
         token.label = made.label;
         token.reader = plug_virtual_token(home, name);

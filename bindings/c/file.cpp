@@ -2,9 +2,10 @@
 #include <string_view>
 
 #include <bindings/c/file.hpp>
-#include <ctlsign/files/store.hpp>
+#include <ctlsign/files/load.hpp>
 #include <ctlsign/trustlist/show.hpp>
 #include <ctlsign/trustlist/verify.hpp>
+#include <pkcs11/store.hpp>
 
 using namespace ctlsign;
 using namespace ctlsign::c;

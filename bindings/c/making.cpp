@@ -5,7 +5,7 @@
 #include <bindings/c/file.hpp>
 #include <bindings/c/signer.hpp>
 #include <ctlsign/files/certificates.hpp>
-#include <ctlsign/files/store.hpp>
+#include <ctlsign/files/load.hpp>
 #include <ctlsign/trustlist/manifest.hpp>
 #include <ctlsign/trustlist/sign.hpp>
 #include <ctlsign/trustlist/text.hpp>

@@ -2,7 +2,7 @@
 
 #include <bindings/python/manifest.hpp>
 #include <ctlsign/files/certificates.hpp>
-#include <ctlsign/files/store.hpp>
+#include <ctlsign/files/load.hpp>
 
 namespace ctlsign::python {
 

@@ -1,8 +1,8 @@
 #include <bindings/python/manifest.hpp>
 #include <bindings/python/signer.hpp>
 #include <bindings/python/trust_list.hpp>
-#include <ctlsign/files/store.hpp>
 #include <ctlsign/trustlist/sign.hpp>
+#include <pkcs11/store.hpp>
 
 namespace ctlsign::python {
 

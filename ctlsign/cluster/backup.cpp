@@ -13,10 +13,11 @@
 #include <ctlsign/cluster/schema.hpp>
 #include <ctlsign/cluster/sealer.hpp>
 #include <ctlsign/error.hpp>
+#include <ctlsign/files/load.hpp>
 #include <ctlsign/files/sqlite.hpp>
-#include <ctlsign/files/store.hpp>
 #include <ctlsign/limits.hpp>
 #include <pkcs11/private_files.hpp>
+#include <pkcs11/store.hpp>
 #include <pkcs11/uri.hpp>
 #include <sast/error.hpp>
 #include <sast/key_file.hpp>
@@ -50,7 +51,7 @@ void store_image(ByteView image, const std::string& path) {
     std::string content(kMark);
     content += as_text(hash_of(image));
     content += as_text(image);
-    write_private_file(path, content);
+    store_file(path, as_bytes(content), Readers::OwnerAlone);
 }
 
 // What a command reads is not every page: damage would be found on the day when the backup is needed.
@@ -107,7 +108,7 @@ void backup_with_keys(const Database& database, const std::string& path, const p
 std::string backup_before_change(const Database& database) {
     const fs::path folder = database.path() + ".backups";
     make_private_folder(folder);
-    remove_unfinished(folder);
+    remove_unfinished(folder.string());
     const fs::path path = folder / (now_text() + std::string(kBackupExtension));
     backup(database, path.string());
     std::vector<fs::path> kept;
@@ -184,7 +185,7 @@ void Backup::restore_keys(const std::string& folder, const pkcs11::Pin& passphra
         if (secret == secrets.end()) continue;
         const auto file = find_key_file(target, state, stored);
         if (!file) damaged(path_, "it has a key of no server");
-        write_private_file(*file, as_text(secret->second.octets()));
+        store_file(file->string(), secret->second.octets(), Readers::OwnerAlone);
         connection.run("UPDATE certificate SET key=? WHERE id=?",
                        {std::string_view(file->native()), stored.id});
     }
@@ -196,7 +197,7 @@ Database Backup::make_copy(const std::string& path) const {
     // What was under way when it was taken is long ended, one way or the other.
     copy.connection().execute(
         "DROP TABLE IF EXISTS sealed_key; DELETE FROM journal_token; DELETE FROM journal_node; "
-        "DELETE FROM journal; VACUUM");
+        "DELETE FROM journal; DELETE FROM journal_key; VACUUM");
     return copy;
 }
 

@@ -12,10 +12,11 @@
 #include <ctlsign/cluster/database.hpp>
 #include <ctlsign/cluster/schema.hpp>
 #include <ctlsign/error.hpp>
+#include <ctlsign/files/load.hpp>
 #include <ctlsign/files/sqlite.hpp>
-#include <ctlsign/files/store.hpp>
 #include <ctlsign/limits.hpp>
 #include <pkcs11/descriptor.hpp>
+#include <pkcs11/store.hpp>
 
 namespace ctlsign::cluster {
 
@@ -64,7 +65,7 @@ void prepare(sqlite::Connection& connection) {
 }  // namespace
 
 void store_database(const std::string& path, ByteView image, Existing existing) {
-    OutputFile output = OutputFile::open(path, image.size(), Readers::OwnerAlone, existing);
+    OutputFile output = OutputFile::open(path, image.size(), Readers::OwnerAtFirst, existing);
     // A log of another file would be taken for its own.
     for (const std::string_view suffix : sqlite::kBeside) remove_file(followed(path) + std::string(suffix));
     output.store(image);

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include <ctlsign/cluster/state.hpp>
-#include <ctlsign/files/store.hpp>
+#include <pkcs11/store.hpp>
 
 namespace ctlsign::sqlite {
 class Connection;

@@ -3,6 +3,7 @@
 
 #include <ctlsign/cluster/folder_target.hpp>
 #include <ctlsign/error.hpp>
+#include <ctlsign/files/load.hpp>
 
 namespace ctlsign::cluster {
 

@@ -3,7 +3,7 @@
 #include <string>
 
 #include <ctlsign/cluster/target.hpp>
-#include <ctlsign/files/store.hpp>
+#include <pkcs11/store.hpp>
 
 namespace ctlsign::cluster {
 

@@ -74,6 +74,20 @@ void clear_way_out(Writer& writer) {
     writer.connection().run("DELETE FROM processconfig WHERE paramname=?", {kWayOut});
 }
 
+void write_journal_key(Writer& writer, const std::string& path) {
+    writer.connection().run("INSERT INTO journal_key VALUES(?)", {std::string_view(path)});
+}
+
+std::optional<std::string> read_journal_key(const Database& database) {
+    sqlite::Statement row = database.connection().query("SELECT path FROM journal_key");
+    if (!row.step()) return std::nullopt;
+    return row.text(0);
+}
+
+void clear_journal_key(Writer& writer) {
+    writer.connection().run("DELETE FROM journal_key");
+}
+
 void clear_journal(Writer& writer) {
     for (const char* table : {"journal", "journal_node", "journal_token"})
         writer.connection().run(std::string("DELETE FROM ") + table);

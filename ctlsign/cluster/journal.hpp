@@ -34,4 +34,9 @@ void clear_journal(Writer& writer);
 /// The same: nothing goes on any more.
 void clear_way_out(Writer& writer);
 
+/// The file of a private key that is about to be written, until its certificate stands.
+void write_journal_key(Writer& writer, const std::string& path);
+std::optional<std::string> read_journal_key(const Database& database);
+void clear_journal_key(Writer& writer);
+
 }  // namespace ctlsign::cluster

@@ -4,8 +4,9 @@
 #include <ctlsign/cluster/meeting_place.hpp>
 #include <ctlsign/cluster/ssh_session.hpp>
 #include <ctlsign/error.hpp>
-#include <ctlsign/files/store.hpp>
+#include <ctlsign/files/load.hpp>
 #include <ctlsign/limits.hpp>
+#include <pkcs11/store.hpp>
 
 namespace ctlsign::cluster {
 

@@ -98,6 +98,9 @@ UPDATE certificate SET unsettled = 1
 ALTER TABLE certificate DROP COLUMN known_since;
 ALTER TABLE publication ADD COLUMN withdrawn INTEGER NOT NULL DEFAULT 0;
 )sql",
+    R"sql(
+CREATE TABLE journal_key(path TEXT NOT NULL) STRICT;
+)sql",
 };
 
 }  // namespace ctlsign::cluster

@@ -1,7 +1,7 @@
 #include <filesystem>
 
 #include <ctlsign/files/certificates.hpp>
-#include <ctlsign/files/store.hpp>
+#include <ctlsign/files/load.hpp>
 #include <sast/error.hpp>
 
 namespace ctlsign {

@@ -9,7 +9,7 @@
 #include <system_error>
 #include <utility>
 
-#include <ctlsign/files/store.hpp>
+#include <ctlsign/files/load.hpp>
 #include <ctlsign/limits.hpp>
 #include <ctlsign/phone/log.hpp>
 #include <ctlsign/simulator/simulator.hpp>
@@ -20,6 +20,7 @@
 #include <ctlsign/tvs/phone_answer.hpp>
 #include <ctlsign/tvs/plan.hpp>
 #include <pkcs11/private_files.hpp>
+#include <pkcs11/store.hpp>
 
 namespace ctlsign::simulator {
 
@@ -312,7 +313,7 @@ void State::store() const {
         const std::string path = (root / "lists" / (checksum_of(*entry->list) + ".tlv")).string();
         if (!std::filesystem::exists(path)) store_file(path, entry->list->octets());
     }
-    store_file((root / "phones.csv").string(), as_bytes(phones.encode()), Readers::OwnerAlone);
+    store_file((root / "phones.csv").string(), as_bytes(phones.encode()), Readers::OwnerAtFirst);
 }
 
 Summary start_phones(State& state, const Options& options, const Log& log) {

@@ -14,7 +14,7 @@
 #include <system_error>
 #include <utility>
 
-#include <ctlsign/files/store.hpp>
+#include <ctlsign/files/load.hpp>
 #include <ctlsign/limits.hpp>
 #include <ctlsign/phone/words.hpp>
 #include <ctlsign/simulator/source.hpp>

@@ -13,12 +13,12 @@
 
 #include <ctlsign/error.hpp>
 #include <ctlsign/files/sqlite.hpp>
-#include <ctlsign/files/store.hpp>
 #include <ctlsign/limits.hpp>
 #include <ctlsign/trustlist/names.hpp>
 #include <ctlsign/trustlist/text.hpp>
 #include <ctlsign/tvs/database.hpp>
 #include <pkcs11/error.hpp>
+#include <pkcs11/store.hpp>
 
 namespace ctlsign::tvs {
 

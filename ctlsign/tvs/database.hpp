@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include <ctlsign/files/store.hpp>
 #include <ctlsign/tvs/certificate_store.hpp>
+#include <pkcs11/store.hpp>
 
 namespace ctlsign::tvs {
 

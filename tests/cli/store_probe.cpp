@@ -4,7 +4,7 @@
 
 #include <cstdio>
 
-#include <ctlsign/files/store.hpp>
+#include <pkcs11/store.hpp>
 
 int main(int argc, char** argv) try {
     if (argc != 3) return 2;

@@ -163,6 +163,12 @@ def test_a_publication_over_sftp(remote):
     assert ended == {"finished", "undone", "nothing"}
 
 
+def own_keys(folder, database="cluster.db"):
+    """The paths of the keys that the stores name."""
+    listed = json.loads(run(folder, ["certificate", "list", "--json", "--cluster", database]).stdout)["certificates"]
+    return {each["key"] for each in listed if each.get("key")}
+
+
 def certificate_of(folder, node):
     """Serial number and place of the key of its CallManager certificate."""
     listed = json.loads(run(folder, ["certificate", "list", "--store", "CallManager", "--json"]).stdout)["certificates"]
@@ -174,7 +180,7 @@ def test_a_regeneration(cluster):
     arguments = ("certificate", "regenerate", "--store", "CallManager", "--node", "cucm-1051-a-pub", "--yes")
     found = steps(clone(cluster, "whole"), arguments)
     old, _ = certificate_of(cluster.folder, "cucm-1051-a-pub")
-    new = cases = 0
+    new = undone = cases = 0
     for folder, case in killed(cluster, found, arguments):
         cases += 1
         assert files(folder, cluster.nodes) == {GOLDEN["tokenless"]}, case
@@ -182,13 +188,32 @@ def test_a_regeneration(cluster):
         assert os.path.exists(key), case
         # The certificate of before with its key, or the new one with its own: a CTL can be signed either way.
         new += serial != old
+        # A key whose certificate did not come to stand is not left lying about.
+        told = f"{folder}/cluster.db.keys/CallManager-cucm-1051-a-pub-" in next_command(folder, case)
+        undone += told
+        assert not told or serial == old, case
+        assert {str(path) for path in folder.glob("cluster.db.keys/*.pem")} <= own_keys(folder), case
         done = run(folder, ["update", "--yes", *TIME])
         assert done.returncode == 0, case + done.stderr.decode()
         assert (files(folder, cluster.nodes) == {GOLDEN["tokenless"]}) == (serial == old), case
         # What was half written goes with the next of its kind.
         done = run(folder, ["certificate", "regenerate", "--store", "CAPF", "--yes"])
-        assert done.returncode == 0 and not list(folder.rglob("*.unfinished-*")), case
-    assert 0 < new < cases
+        assert done.returncode == 0 and not list(folder.rglob("*.ctlsign-*")), case
+    assert 0 < new < cases and undone
+
+
+def test_a_regeneration_into_a_file_that_is_named(cluster):
+    arguments = ("certificate", "regenerate", "--store", "CallManager", "--node", "cucm-1051-a-pub", "--key", "new.key", "--yes")
+    found = steps(clone(cluster, "whole"), arguments)
+    for folder, case in killed(cluster, found, arguments):
+        next_command(folder, case)
+        assert (folder / "new.key").exists() == (str(folder / "new.key") in own_keys(folder)), case
+        # What stands there is never replaced, nor taken away.
+        (folder / "new.key").write_text("another's")
+        done = run(folder, arguments)
+        assert done.returncode == 6 and b"nothing is replaced" in done.stderr, case
+        next_command(folder, case)
+        assert (folder / "new.key").read_text() == "another's", case
 
 
 def test_a_restored_backup(cluster):
@@ -244,6 +269,110 @@ def test_a_backup_restored_over_a_damaged_file(cluster):
         assert json.loads(run(folder, ["status", "--json"]).stdout)["mode"] == "mixed", case
         assert damaged in [kept.read_bytes() for kept in folder.glob("cluster.db.damaged-*[0-9]")], case
     assert 0 < restored < cases
+
+
+def test_a_backup_with_keys(cluster):
+    (cluster.folder / "words").write_text("the safe in the cellar\n")
+    words = ("--pin-source", f"file:{cluster.folder}/words")
+    arguments = ("backup", "-o", "out/full.backup", "--keys", *words)
+
+    def make(folder):
+        (folder / "out").mkdir()
+        return folder
+
+    there = cases = 0
+    for folder, case in killed(cluster, steps(make(clone(cluster, "whole")), arguments), arguments, prepare=make):
+        cases += 1
+        again = ("restore", "out/full.backup", "--cluster", "again.db", "--keys", "keys", *words)
+        if (folder / "out" / "full.backup").exists():
+            there += 1
+            assert run(folder, again).returncode == 0, case
+        # Into the folder of the user's, too, nothing but the backup.
+        assert run(folder, arguments).returncode == 0, case
+        assert [each.name for each in (folder / "out").iterdir()] == ["full.backup"], case
+        assert run(folder, [*again[:3], "third.db", *again[4:]]).returncode == 0, case
+    assert 0 < there < cases
+
+
+@pytest.mark.parametrize("database", ["cluster.db", "again.db"], ids=["over-the-cluster", "as-a-new-file"])
+def test_keys_that_are_restored(cluster, database):
+    (cluster.folder / "words").write_text("the safe in the cellar\n")
+    words = ("--pin-source", f"file:{cluster.folder}/words")
+    cluster.change("mixed-mode", "--tokenless", "--digest", "sha1")
+    cluster("backup", "-o", "full.backup", "--keys", *words)
+    cluster.change("non-secure-mode")
+    arguments = ("restore", cluster.folder / "full.backup", "--cluster", database, "--keys", "keys", *words, "--yes")
+    whole = clone(cluster, "whole")
+    found = steps(whole, arguments)
+    expected = {path.name: path.read_bytes() for path in (whole / "keys").iterdir()}
+    publisher = (KRAKOW / "certificates" / "cucm-1051-a-pub.key").read_bytes()
+    assert len(expected) == 3 and publisher in expected.values()
+    before = own_keys(cluster.folder)
+    restored = cases = 0
+    for folder, case in killed(cluster, found, arguments):
+        cases += 1
+        # Each of the keys is whole or not there, and whichever state is there names keys that are.
+        for path in (folder / "keys").glob("[!.]*"):
+            assert path.read_bytes() == expected[path.name] and path.stat().st_mode & 0o777 == 0o600, case
+        if (folder / database).exists():
+            named = own_keys(folder, database)
+            restored += named != before
+            assert all(os.path.exists(key) for key in named), case
+            assert named == before or len(named) == len(expected), case
+        assert run(folder, arguments).returncode == 0, case
+        assert {path.name: path.read_bytes() for path in (folder / "keys").iterdir()} == expected, case
+        assert own_keys(folder, database) == {str(folder / "keys" / name) for name in expected}, case
+        assert json.loads(run(folder, ["status", "--json", "--cluster", database]).stdout)["mode"] == "mixed", case
+    assert 0 < restored < cases
+
+
+def test_an_adoption(cluster):
+    golden = (KRAKOW / "CTLFile-tokens.tlv").read_bytes()
+    for folder in cluster.nodes.values():
+        (folder / "CTLFile.tlv").write_bytes(golden)
+    arguments = ("adopt", "--yes")
+    modes = set()
+    for folder, case in killed(cluster, steps(clone(cluster, "whole"), arguments), arguments):
+        assert files(folder, cluster.nodes) == {golden}, case
+        shown = json.loads(run(folder, ["status", "--json"]).stdout)
+        publications = json.loads(run(folder, ["history", "--json"]).stdout)["publications"]
+        listed = json.loads(run(folder, ["token", "list", "--json"]).stdout)["tokens"]
+        # The mode, the CTL and its tokens, or none of them.
+        modes.add((shown["mode"], len(publications), len(listed)))
+        assert run(folder, arguments).returncode == 0, case
+        status = run(folder, ["status", "--json"])
+        assert json.loads(status.stdout)["mode"] == "mixed" and files(folder, cluster.nodes) == {golden}, case
+    assert modes == {("non-secure", 0, 0), ("mixed", 1, 2)}
+
+
+def test_an_import(cluster):
+    """Certificates of another cluster, for phones that are to move there."""
+    (cluster.folder / "other-pub").mkdir()
+    for arguments in (("init", "--name", "other", "--release", "10.5(1)"),
+                      ("node", "add", "other-pub", "--address", "10.0.0.1", "--target", "other-pub", "--publisher"),
+                      ("certificate", "regenerate", "--store", "CallManager", "--node", "other-pub", "--subject", "CN=other", "--yes"),
+                      ("certificate", "regenerate", "--store", "CAPF", "--subject", "CN=CAPF-other", "--yes"),
+                      ("mixed-mode", "--tokenless", "--yes"), ("export", ".")):
+        cluster(*arguments, "--cluster", "other.db")
+    arguments = ("import", cluster.folder / "other.p12", "--yes")
+
+    def trusted(folder):
+        listed = json.loads(run(folder, ["certificate", "list", "--json"]).stdout)["certificates"]
+        return sorted((each["store"], each["serial"]) for each in listed)
+
+    before = trusted(cluster.folder)
+    whole = clone(cluster, "whole")
+    found = steps(whole, arguments)
+    after = trusted(whole)
+    seen = []
+    for folder, case in killed(cluster, found, arguments):
+        # All of them or none.
+        seen.append(trusted(folder))
+        assert seen[-1] in (before, after), case
+        done = run(folder, arguments)
+        assert done.returncode == 0 and (b"0 of them new" in done.stdout) == (seen[-1] == after), case
+        assert trusted(folder) == after, case
+    assert before in seen and after in seen
 
 
 def test_a_file_system_that_is_gone(cluster):

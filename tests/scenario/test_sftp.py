@@ -1,7 +1,10 @@
 """A node behind SFTP: an sshd of the test's own, on loopback."""
 
+import os
+import subprocess
+
 import pytest
-from conftest import KRAKOW
+from conftest import KRAKOW, TIME, program
 from sshd import fingerprint, target
 
 GOLDEN = {name: (KRAKOW / f"CTLFile-{name}.tlv").read_bytes() for name in ("tokenless", "tokenless-sha512")}
@@ -23,6 +26,27 @@ def test_a_server_that_replaces_no_file_in_one_step(remote, server, sftp, more):
     remote.change("update", "--digest", "sha512")
     assert remote.ctl == GOLDEN["tokenless-sha512"]
     assert remote("status").code == 0
+
+
+@pytest.mark.parametrize("arguments", [("update", "--digest", "sha512", *TIME), ("delete-ctl",)], ids=["a file", "none"])
+def test_another_node_cannot_be_read_again(remote, arguments):
+    """What the server was given is taken back."""
+    first = remote.nodes["cucm-1051-a-pub"] / "CTLFile.tlv"
+    log = remote.folder / "log"
+    environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
+
+    def change(*strace):
+        command = ["strace", "-f", "-qq", "-P", str(first), *strace, program.PROGRAM, "cluster", *arguments, "--yes"]
+        return subprocess.run(command, cwd=remote.folder, env=environment, capture_output=True, check=False)
+
+    assert change("-o", str(log), "-e", "trace=openat").returncode == 0
+    opened = log.read_text().count("openat(")
+    if remote.ctl is not None:
+        remote("delete-ctl", "--yes")
+    remote.change("mixed-mode", "--tokenless", "--digest", "sha1")
+    failed = change("-o", "/dev/null", "-e", f"inject=openat:error=EIO:when={opened}")
+    assert failed.returncode == 6 and b"every node has gone back to what it served" in failed.stderr, failed.stderr
+    assert remote.ctl == GOLDEN["tokenless"] and remote("status").code == 0
 
 
 def test_another_host_key(remote, server):

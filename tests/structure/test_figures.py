@@ -49,16 +49,26 @@ def test_what_measures_can_be_started():
 
 
 @pytest.mark.parametrize("file, function, code", [
-    ("pkcs11/uri.cpp", "ctlsign::pkcs11::Uri::parse(std::string_view)", 1), ("sast/a.hpp", "ctlsign::sast::f()", 1),
-    ("pkcs11/uri.cpp", "ctlsign::(anonymous namespace)::f()", 0), ("cli/show.cpp", "ctlsign::cli::f()", 0)])
+    ("pkcs11/uri.cpp", "ctlsign::pkcs11::Uri::parse(std::string_view)", 1), ("pkcs11/uri.hpp", "ctlsign::pkcs11::f()", 1),
+    ("pkcs11/load.cpp", "ctlsign::pkcs11::Uri::load()", 1), ("pkcs11/inner.cpp", "ctlsign_bytes_free", 1),
+    ("pkcs11/uri.cpp", "ctlsign::(anonymous namespace)::f()", 0), ("pkcs11/uri.cpp", "ctlsign::Uri::Implementation::f()", 0),
+    ("pkcs11/inner.cpp", "ctlsign::pkcs11::inner(int)", 0), ("pkcs11/made.hpp", "ctlsign::pkcs11::Made::operator=(Made&&)", 0),
+    ("cli/show.cpp", "ctlsign::cli::f()", 0)])
 def test_a_public_function_that_nothing_calls(tmp_path, file, function, code):
-    def say(count):
-        functions = [{"name": function, "lineno": 7, "execution_count": count}]
-        lines = [{"count": count, "branches": [{"count": 1}]}]
-        (tmp_path / "coverage.json").write_text(json.dumps({"files": [{"file": file, "lines": lines, "functions": functions}]}))
-        return subprocess.run([sys.executable, SOURCE / "scripts/coverage.py", tmp_path / "coverage.json"], capture_output=True, text=True,
-                              check=False)
+    for folder in ("pkcs11", "cli"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "pkcs11" / "CMakeLists.txt").write_text("ctlsign_library(a pkcs11\n  SOURCES uri.cpp\n  HEADERS made.hpp\n    uri.hpp)\n")
+    for name in ("pkcs11/uri.hpp", "pkcs11/uri.cpp", "pkcs11/load.cpp", "pkcs11/inner.hpp", "pkcs11/inner.cpp", "cli/show.cpp"):
+        (tmp_path / name).write_text("\n" * 9)
+    (tmp_path / "pkcs11" / "made.hpp").write_text("    Made& operator=(Made&&) noexcept = default;\n" * 9)
 
-    never, once = say(0), say(1)
-    assert (never.returncode, once.returncode) == (code, 0)
-    assert f"{file}:7: {function}" in never.stdout and function not in once.stdout
+    def say(*counts):
+        functions = [{"name": f"{function}{number or ''}", "lineno": 7, "execution_count": count} for number, count in enumerate(counts)]
+        lines = [{"count": counts[0], "branches": [{"count": 1}]}]
+        (tmp_path / "coverage.json").write_text(json.dumps({"files": [{"file": file, "lines": lines, "functions": functions}]}))
+        return subprocess.run([sys.executable, SOURCE / "scripts/coverage.py", "coverage.json"], cwd=tmp_path, capture_output=True,
+                              text=True, check=False)
+
+    never, once, instance = say(0), say(1), say(0, 1)
+    assert (never.returncode, once.returncode, instance.returncode) == (code, 0, 0), never.stderr
+    assert f"{file}:7: {function}" in never.stdout and function not in once.stdout + instance.stdout

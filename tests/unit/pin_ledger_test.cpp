@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <pkcs11/private_files.hpp>
+#include <pkcs11/store.hpp>
 #include <sast/error.hpp>
 #include <sast/pin_ledger.hpp>
 #include <tests/support/temporary_folder.hpp>
@@ -97,7 +98,7 @@ TEST_F(Ledger, EverythingGoesWhenTheTriesRise) {
 TEST_F(Ledger, ADamagedFileIsSaidAndNotTakenForAnEmptyOne) {
     ledger_.add(a_, pin("wrong"), {PinState::CountLow, std::nullopt});
     for (const char* text : {"", "{", "[]", R"({"salt":"zz"})", R"({"salt":"00","rank":1,"counted":true})"}) {
-        write_private_file(only_file(), text);
+        store_file(only_file().string(), as_bytes(text));
         try {
             (void)ledger_.contains(a_, pin("wrong"));
             ADD_FAILURE() << text;

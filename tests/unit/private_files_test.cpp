@@ -50,22 +50,5 @@ TEST_F(PrivateFiles, AFileInTheWayIsSaid) {
     }
 }
 
-TEST_F(PrivateFiles, AFileIsReplacedAndTheUsersAlone) {
-    for (const char* content : {"first, and longer", "second"}) {
-        write_private_file(folder_ / "file", content);
-        EXPECT_EQ(testing::load_text(folder_ / "file"), content);
-        EXPECT_EQ(mode_of(folder_ / "file"), 0600U);
-    }
-    EXPECT_EQ(std::distance(fs::directory_iterator(folder_.path()), {}), 1);
-}
-
-TEST_F(PrivateFiles, WhatIsUnfinishedGoesAlone) {
-    for (const char* name : {"key.pem", "key.pem.backup", "key.pem.unfinished-a1b2c3"})
-        std::ofstream(folder_ / name) << "x";
-    remove_unfinished(folder_.path());
-    EXPECT_TRUE(fs::exists(folder_ / "key.pem") && fs::exists(folder_ / "key.pem.backup"));
-    EXPECT_FALSE(fs::exists(folder_ / "key.pem.unfinished-a1b2c3"));
-}
-
 }  // namespace
 }  // namespace ctlsign

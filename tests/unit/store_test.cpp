@@ -10,7 +10,8 @@
 #include <thread>
 
 #include <ctlsign/error.hpp>
-#include <ctlsign/files/store.hpp>
+#include <ctlsign/files/load.hpp>
+#include <pkcs11/store.hpp>
 #include <tests/support/code_of.hpp>
 #include <tests/support/temporary_folder.hpp>
 
@@ -96,16 +97,26 @@ TEST_F(Store, NewFileHasTheModeOfTheUmask) {
 
 TEST_F(Store, NewFileForItsOwnerAlone) {
     const mode_t before = ::umask(0);
-    store_file(path("a"), as_bytes("new"), Readers::OwnerAlone);
+    store_file(path("a"), as_bytes("new"), Readers::OwnerAtFirst);
     ::umask(before);
     struct stat status {};
     ASSERT_EQ(::stat(path("a").c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 07777U, 0600U);
     // Who has opened it to others goes on sharing it.
     ASSERT_EQ(::chmod(path("a").c_str(), 0640), 0);
-    store_file(path("a"), as_bytes("newer"), Readers::OwnerAlone);
+    store_file(path("a"), as_bytes("newer"), Readers::OwnerAtFirst);
     ASSERT_EQ(::stat(path("a").c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 07777U, 0640U);
+}
+
+TEST_F(Store, FileOfItsOwnerAloneWhateverItReplaces) {
+    put("a", "first, and longer");
+    ASSERT_EQ(::chmod(path("a").c_str(), 0644), 0);
+    store_file(path("a"), as_bytes("second"), Readers::OwnerAlone);
+    struct stat status {};
+    ASSERT_EQ(::stat(path("a").c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 07777U, 0600U);
+    EXPECT_EQ(text("a"), "second");
 }
 
 TEST_F(Store, FollowsLinksToTheTargetFile) {
@@ -176,6 +187,16 @@ TEST_F(Store, SweepsTheDeadAndSparesTheLiving) {
     ::close(living);
     store_file(path("a"), as_bytes("newer"));
     EXPECT_EQ(names(), (std::vector<std::string>{".a.ctlsign-2", ".a.ctlsign-3", ".other.ctlsign-0", "a"}));
+}
+
+TEST_F(Store, SweepsAFolderOfTheDeadAlone) {
+    for (const char* name : {"key", "key.ctlsign-0", ".key", ".key.ctlsign-0", ".other.ctlsign-3"})
+        put(name, "x");
+    const int living = ::open(path(".other.ctlsign-3").c_str(), O_RDONLY | O_CLOEXEC);
+    ASSERT_EQ(::flock(living, LOCK_EX), 0);
+    remove_unfinished(folder_.path().string());
+    ::close(living);
+    EXPECT_EQ(names(), (std::vector<std::string>{".key", ".other.ctlsign-3", "key", "key.ctlsign-0"}));
 }
 
 TEST_F(Store, ManyWritersOfOneFileNeverMix) {

@@ -1,6 +1,6 @@
 #include <cstdio>
 
-#include <ctlsign/files/store.hpp>
+#include <ctlsign/files/load.hpp>
 #include <ctlsign/trustlist/decode.hpp>
 #include <ctlsign/trustlist/verify.hpp>
 #include <pkcs11/error.hpp>

@@ -8,7 +8,7 @@
 #include <ctlsign/cluster/nodes.hpp>
 #include <ctlsign/cluster/operation.hpp>
 #include <ctlsign/error.hpp>
-#include <ctlsign/files/store.hpp>
+#include <ctlsign/files/load.hpp>
 #include <tests/support/cluster_state.hpp>
 #include <tests/support/temporary_folder.hpp>
 

@@ -5,9 +5,9 @@
 #include <filesystem>
 #include <map>
 
-#include <ctlsign/files/store.hpp>
 #include <ctlsign/simulator/simulator.hpp>
 #include <ctlsign/tvs/server.hpp>
+#include <pkcs11/store.hpp>
 #include <tests/support/temporary_folder.hpp>
 #include <tests/unit/phone/cluster_lists.hpp>
 

@@ -7,9 +7,9 @@
 #include <string>
 
 #include <ctlsign/error.hpp>
-#include <ctlsign/files/store.hpp>
 #include <ctlsign/simulator/simulator.hpp>
 #include <ctlsign/simulator/source.hpp>
+#include <pkcs11/store.hpp>
 #include <tests/support/data.hpp>
 #include <tests/support/temporary_folder.hpp>
 

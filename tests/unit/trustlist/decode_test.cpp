@@ -210,6 +210,11 @@ TEST(Decode, ViewsLiveThroughAMove) {
     const TrustList moved = std::move(list);
     EXPECT_EQ(moved.signer_name().data(), name.data());
     EXPECT_EQ(moved.records()[1].subject(), subject);
+    SignedFile& file = list;
+    TrustList other = decode_list(read_data("krakow/CTLFile-tokenless.tlv"));
+    const std::string_view signer = other.signer_name();
+    file = std::move(static_cast<SignedFile&>(other));
+    EXPECT_EQ(file.signer_name().data(), signer.data());
 }
 
 TEST(Decode, SixteenMebibytesAndNoMore) {

@@ -4,16 +4,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <filesystem>
 #include <utility>
 
-#include <ctlsign/error.hpp>
-#include <ctlsign/files/store.hpp>
 #include <pkcs11/descriptor.hpp>
-#include <pkcs11/file.hpp>
+#include <pkcs11/error.hpp>
+#include <pkcs11/store.hpp>
 
 namespace ctlsign {
 
@@ -21,17 +18,11 @@ namespace {
 
 constexpr std::string_view kUnchanged = "what stood there is unchanged";
 constexpr std::string_view kAnotherName = "nothing is replaced: choose another name";
+constexpr std::string_view kPrivateMark = ".ctlsign-";
 constexpr int kPrivateNames = 16;
 
 [[noreturn]] void fail(int error, std::string_view call, std::string_view path, std::string_view advice) {
     throw Error(std::error_code(error, std::generic_category()), call, path, advice);
-}
-
-template <typename Call>
-auto retry(Call call) {
-    auto result = call();
-    while (result == -1 && errno == EINTR) result = call();
-    return result;
 }
 
 bool same_inode(const struct stat& a, const struct stat& b) noexcept {
@@ -47,7 +38,7 @@ bool names(int folder, const std::string& name, int descriptor) noexcept {
 
 std::string private_name(std::string_view target, int number) {
     // Shortened, so that every name that a target may have leaves room; the lock tells whose it is.
-    return fmt::format(".{}.ctlsign-{}", target.substr(0, 200), number);
+    return fmt::format(".{}{}{}", target.substr(0, 200), kPrivateMark, number);
 }
 
 // A temporary is locked from before it has a name until its process ends. Only who holds the lock of the file
@@ -113,12 +104,18 @@ Named create_named(int folder, const std::string& target, mode_t mode, const std
     fail(EBUSY, "open", path, "other processes are writing this file: try again");
 }
 
-std::string name_unnamed(int folder, const std::string& target, int file, const std::string& path) {
+// Gives the unnamed FILE a name that nobody has yet: false where somebody has it.
+bool name_unnamed(int folder, const std::string& name, int file, const std::string& path) {
     const std::string source = fmt::format("/proc/self/fd/{}", file);
+    if (::linkat(AT_FDCWD, source.c_str(), folder, name.c_str(), AT_SYMLINK_FOLLOW) == 0) return true;
+    if (errno != EEXIST) fail(errno, "linkat", path, kUnchanged);
+    return false;
+}
+
+std::string name_privately(int folder, const std::string& target, int file, const std::string& path) {
     for (int number = 0; number < kPrivateNames; ++number) {
         std::string name = private_name(target, number);
-        if (::linkat(AT_FDCWD, source.c_str(), folder, name.c_str(), AT_SYMLINK_FOLLOW) == 0) return name;
-        if (errno != EEXIST) fail(errno, "linkat", path, kUnchanged);
+        if (name_unnamed(folder, name, file, path)) return name;
     }
     fail(EBUSY, "linkat", path, "other processes are writing this file: try again");
 }
@@ -143,41 +140,6 @@ void write_all(int file, ByteView bytes, const std::string& path) {
 
 }  // namespace
 
-LoadedFile load_descriptor(int descriptor, std::string_view name, std::size_t limit) {
-    struct stat status {};
-    if (::fstat(descriptor, &status) != 0) fail(errno, "fstat", name, "");
-    if (S_ISDIR(status.st_mode)) fail(EISDIR, "read", name, "give a file");
-    LoadedFile file;
-    std::size_t expected = 0;
-    if (S_ISREG(status.st_mode)) {
-        file.modified = status.st_mtim.tv_sec;
-        expected = static_cast<std::size_t>(status.st_size);
-    }
-    const auto refuse = [&] {
-        throw Error(Errc::Oversized, "read", name, fmt::format("the limit is {} octets", limit));
-    };
-    if (expected > limit) refuse();
-    auto octets = read_descriptor(descriptor, name, std::max<std::size_t>(expected, 4095), limit);
-    if (!octets) refuse();
-    file.bytes = std::move(*octets);
-    return file;
-}
-
-LoadedFile load_file(const std::string& path, std::size_t limit) {
-    const Descriptor file(retry([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY); }));
-    if (!file) {
-        const int error = errno;
-        fail(error, "open", path, error == ENOENT ? "check the path" : "check its permissions");
-    }
-    return load_descriptor(file.get(), path, limit);
-}
-
-bool same_file(const std::string& a, const std::string& b) noexcept {
-    struct stat first {};
-    struct stat second {};
-    return ::stat(a.c_str(), &first) == 0 && ::stat(b.c_str(), &second) == 0 && same_inode(first, second);
-}
-
 void store_file(const std::string& path, ByteView bytes, Readers readers, Existing existing) {
     OutputFile::open(path, bytes.size(), readers, existing).store(bytes);
 }
@@ -187,7 +149,7 @@ OutputFile OutputFile::open(const std::string& path, std::size_t size, Readers r
     OutputFile output;
     output.path_ = path;
     output.existing_ = existing;
-    output.new_mode_ = readers == Readers::OwnerAlone ? 0600 : 0666;
+    output.new_mode_ = readers == Readers::AsTheUmaskSays ? 0666 : 0600;
     output.name_ = target.filename().string();
     if (output.name_.empty() || output.name_ == "." || output.name_ == "..")
         fail(EISDIR, "open", path, "give the path of a file");
@@ -202,9 +164,11 @@ OutputFile OutputFile::open(const std::string& path, std::size_t size, Readers r
         if (!S_ISREG(status.st_mode)) fail(EINVAL, "open", path, "the output must be a regular file");
         if (::faccessat(output.folder_, output.name_.c_str(), W_OK, AT_EACCESS) != 0)
             fail(errno, "open", path, "the file is not writable");
-        output.mode_ = status.st_mode & 07777U;
-        output.owner_ = status.st_uid;
-        output.group_ = status.st_gid;
+        if (readers != Readers::OwnerAlone) {
+            output.mode_ = status.st_mode & 07777U;
+            output.owner_ = status.st_uid;
+            output.group_ = status.st_gid;
+        }
     } else if (errno != ENOENT) {
         fail(errno, "stat", path, kUnchanged);
     }
@@ -259,15 +223,35 @@ void OutputFile::write(ByteView bytes) {
 }
 
 void OutputFile::commit() {
-    if (temporary_name_.empty()) temporary_name_ = name_unnamed(folder_, name_, temporary_, path_);
+    const bool unnamed = temporary_name_.empty();
+    if (unnamed && name_unnamed(folder_, name_, temporary_, path_)) {
+        flush_folder();
+        return;
+    }
+    if (unnamed && existing_ == Existing::Kept) fail(EEXIST, "linkat", path_, kAnotherName);
+    if (unnamed) temporary_name_ = name_privately(folder_, name_, temporary_, path_);
     if (existing_ == Existing::Kept) {
         if (rename_to_new(folder_, temporary_name_, name_) != 0) fail(errno, "rename", path_, kAnotherName);
     } else if (::renameat(folder_, temporary_name_.c_str(), folder_, name_.c_str()) != 0) {
         fail(errno, "rename", path_, kUnchanged);
     }
     temporary_name_.clear();
+    flush_folder();
+}
+
+void OutputFile::flush_folder() const {
     if (retry([&] { return ::fsync(folder_); }) != 0 && errno != EINVAL)
         fail(errno, "fsync", path_, "the new file is in place, but the disk did not confirm it");
+}
+
+void remove_unfinished(const std::string& folder) {
+    const Descriptor descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!descriptor) fail(errno, "open", folder, "");
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+        const std::string name = entry.path().filename().string();
+        if (name.starts_with('.') && name.find(kPrivateMark) != std::string::npos)
+            sweep(descriptor.get(), name);
+    }
 }
 
 void remove_file(const std::string& path) {

@@ -10,20 +10,12 @@
 
 namespace ctlsign {
 
-/// The octets of a file, and when it was last modified (Unix seconds; nothing for a pipe).
-struct LoadedFile {
-    Bytes bytes;
-    std::optional<std::int64_t> modified;
+/// Who may read the file. One that is replaced keeps its owner and its mode, but for OwnerAlone.
+enum class Readers {
+    AsTheUmaskSays,
+    OwnerAtFirst,  ///< 0600, until the owner shares it
+    OwnerAlone,    ///< 0600, and the caller's, whatever is replaced
 };
-
-/// Reads the file or pipe at PATH. More than LIMIT octets are Errc::Oversized, and a file that says so is not
-/// read at all. Throws the system's code for a folder, a missing or an unreadable file. An empty one is read.
-LoadedFile load_file(const std::string& path, std::size_t limit);
-/// The same from an open descriptor, which stays open; NAME is for messages.
-LoadedFile load_descriptor(int descriptor, std::string_view name, std::size_t limit);
-
-/// Who may read a file that was not there before; one that was keeps its mode.
-enum class Readers { AsTheUmaskSays, OwnerAlone };
 
 /// What happens to a file that stands at the target: it is replaced, or it is EEXIST, even when it comes in
 /// the last moment.
@@ -33,16 +25,14 @@ enum class Existing { Replaced, Kept };
 void store_file(const std::string& path, ByteView bytes, Readers readers = Readers::AsTheUmaskSays,
                 Existing existing = Existing::Replaced);
 
-/// True when both paths lead to one existing file.
-bool same_file(const std::string& a, const std::string& b) noexcept;
-
 /// A file about to be stored. open() finds out what can be known beforehand; write() fills an unnamed file in
 /// the same folder and flushes it; commit() names it, renames it to its target, and flushes the folder. On
 /// any failure before the rename the target is absent or unchanged, and no temporary stays. A process killed
-/// in between may leave one, with its lock gone: the next store to the same target removes it.
+/// in between may leave one, with its lock gone: the next store to the same target removes it. Where the file
+/// system has unnamed files and nothing is replaced, there is none to be left.
 class OutputFile {
   public:
-    /// Follows symbolic links to the target, keeps the mode of one that exists, and reserves SIZE octets
+    /// Follows symbolic links to the target, and reserves SIZE octets
     /// where the file system can. Throws the system's code: no folder, not writable, disk full, not a regular
     /// file.
     static OutputFile open(const std::string& path, std::size_t size,
@@ -63,6 +53,7 @@ class OutputFile {
 
   private:
     OutputFile() = default;
+    void flush_folder() const;
 
     std::string path_;            ///< as given, for messages
     std::string name_;            ///< of the target in its folder
@@ -74,6 +65,10 @@ class OutputFile {
     std::optional<std::uint32_t> mode_;
     std::uint32_t owner_ = 0, group_ = 0;  ///< of the target that exists
 };
+
+/// Removes what killed processes have left in FOLDER, whichever file it was to become. What others are
+/// writing there stays. Throws the system's code.
+void remove_unfinished(const std::string& folder);
 
 /// Takes the file at PATH away, and flushes its folder. One that is not there is no failure. Throws the
 /// system's code.
