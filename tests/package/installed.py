@@ -1,6 +1,7 @@
 """The packages, and what is done with them in a Debian where they are installed (root.Root)."""
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -10,6 +11,9 @@ DATA = Path(__file__).resolve().parent.parent / "data"
 KRAKOW, OPEN_TOOLS = DATA / "krakow", DATA / "open-tools"
 TOKEN = "SAST-ADN008580ef"
 NAMES = ("ctlsign", "ctlsign-virtual-token", "libctlsign-c0", "libctlsign-dev", "python3-ctlsign")
+VERSION = (DATA.parents[1] / "CMakeLists.txt").read_text().split("VERSION ")[2].split()[0]
+# What serve() has put there by hand, where packages and programs leave nothing else.
+LEFT = {"/etc/ctlsign", "/etc/ctlsign/tvs.pem", "/etc/ctlsign/tvs.db", "/srv/tftp", "/srv/tftp/CTLFile.tlv"}
 
 
 def run(*command, **options):
@@ -24,6 +28,13 @@ def make_packages(folder):
     made = {path.name.split("_")[0]: path for path in folder.glob("*.deb")}
     assert tuple(sorted(made)) == NAMES
     return made
+
+
+def listing(root):
+    """Every file where packages and programs leave some, but what dpkg, apt, ldconfig and systemd keep for themselves, and
+    what goes on meanwhile on the machine below."""
+    theirs = re.compile(r"/root/\.cache/|/var/(lib/dpkg|lib/apt|log|cache)/|/var/lib/systemd/deb-systemd-helper|/etc/ld\.so\.cache$")
+    return {path for path in root("find", "/etc", "/opt", "/root", "/srv", "/usr", "/var", "-xdev").splitlines() if not theirs.match(path)}
 
 
 def sign(root):

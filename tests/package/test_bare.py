@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from installed import NAMES, make_packages, run, serve, show_with_python, sign
+from installed import LEFT, NAMES, VERSION, listing, make_packages, run, serve, show_with_python, sign
 from root import Root
 
 SOURCE = Path(__file__).resolve().parents[2]
@@ -49,6 +49,9 @@ def test_quickstart_and_packages_from_a_clone(root):
     packages, = (block.text for block in blocks(SOURCE / "README.md") if "cpack" in block.text)
     root("sh", "-c", "echo 'APT::Get::Assume-Yes \"true\";' >/etc/apt/apt.conf.d/yes")  # nobody is there to be asked
     root("bash", "-ec", f"cd /mnt/ctlsign\n{packages}", timeout=3600)
+    # scripts/quickstart had configured without what the package for Python needs.
+    made = (root.given / "ctlsign/build-release").glob("*.deb")
+    assert tuple(sorted(path.name.split("_")[0] for path in made)) == NAMES
     for program in ("ctlsign", "ctlsign-virtual-token"):
         assert root("sh", "-c", f"command -v {program}").split() == [f"/usr/bin/{program}"]
 
@@ -66,10 +69,20 @@ def test_the_tutorial_with_the_packages_that_it_names(root, packages):
 def test_packages_with_what_they_depend_on(root, packages):
     for path in packages.values():
         shutil.copy(path, root.given)
-    root("sh", "-c", "apt-get install -qq --no-install-recommends /mnt/*.deb")
+    root("systemctl", "start", "basic.target")  # what services wait for makes some files of its own
+    install = "apt-get install -qq --no-install-recommends /mnt/*.deb"
+    root("sh", "-c", install)
+    root("apt-get", "purge", "-qq", *NAMES)
+    before = listing(root)  # with what they depend on, and that stays
+    assert not [path for path in before if "ctlsign" in path]
+    root("sh", "-c", install)
+    assert root("ctlsign", "--version") == f"ctlsign {VERSION}\n"
     sign(root)
     serve(root)
     assert "was verified successfully" in show_with_python(root)
     root("apt-get", "purge", "-qq", *NAMES)
-    left = root("find", "/", "-xdev", "-name", "*ctlsign*", "-not", "-path", "/var/cache/*", "-not", "-path", "/var/log/*").split()
-    assert sorted(left) == ["/etc/ctlsign", "/root/.local/state/ctlsign"]
+    left = listing(root)
+    assert not before - left
+    assert {path for path in left - before if not path.startswith("/root/.local")} == LEFT
+    everywhere = root("find", "/", "-xdev", "-name", "*ctlsign*", "-not", "-path", "/var/cache/*", "-not", "-path", "/var/log/*").split()
+    assert sorted(everywhere) == ["/etc/ctlsign", "/root/.local/state/ctlsign"]
