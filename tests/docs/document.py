@@ -106,6 +106,29 @@ def prose(path):
     return re.sub(r"^ *```.*?^ *```", "", path.read_text(), flags=re.M | re.S)
 
 
+def cells(line):
+    """Of a row of a table."""
+    return re.split(r"(?<!\\)\|", line.strip().removeprefix("|").removesuffix("|"))
+
+
+def broken_tables(path):
+    """(line, what is wrong) of each table that GitHub shows as text, or of which it drops a cell."""
+    lines = path.read_text().splitlines()
+    fenced, columns = False, 0  # of the table that the line may go on
+    for number, line in enumerate(lines, 1):
+        fenced ^= FENCE.match(line) is not None
+        if fenced or not line.lstrip().startswith("|"):
+            columns = 0
+        elif not columns:
+            columns = len(cells(line))
+            below = cells(lines[number]) if number < len(lines) else []
+            if len(below) != columns or not all(re.fullmatch(r" *:?-+:? *", cell) for cell in below):
+                yield number, "the row below the head does not fit it"
+                columns = max(columns, len(below))  # said once
+        elif len(cells(line)) > columns:
+            yield number, "more cells than the head has"
+
+
 def dead_links(path):
     """The targets in a document that are no file, or no heading of it."""
     for target in re.findall(r"\]\(([^)\s]+)\)", prose(path)):

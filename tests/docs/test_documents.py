@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from document import Mistake, blocks, dead_links, fits, steps
+from document import Mistake, blocks, broken_tables, dead_links, fits, steps
 
 SOURCE = Path(__file__).resolve().parent.parent.parent
 DOCUMENTS = [SOURCE / "README.md", *sorted((SOURCE / "docs").rglob("*.md"))]
@@ -106,6 +106,19 @@ def test_what_a_dead_link_is(tmp_path):
     bad = ["c.md", "b.md#none", "b.md#twice-2", "#there"]
     (tmp_path / "a.md").write_text("# Here\n" + "".join(f"[x]({target})\n" for target in good + bad) + "```\n[x](not/read)\n```\n")
     assert list(dead_links(tmp_path / "a.md")) == bad
+
+
+def test_every_table_is_shown_as_one():
+    assert not [f"{name_of(path)}:{line}: {what}" for path in [*DOCUMENTS, *SOURCE.glob("*.md")] for line, what in broken_tables(path)]
+
+
+@pytest.mark.parametrize("text, lines", [
+    ("| a | b |\n|---|:-:|\n| `c\\|d` | e |\n| f |\n", []), ("text\n\n| | |\n|---|---|\n", []), ("```sh\n| a |\n```\n", []),
+    ("| a | b |\n|---|---|---|\n| c | d |\n", [1]), ("| a | b |\n|---|\n", [1]), ("| a | b |\n| c | d |\n", [1]), ("| a |\n", [1]),
+    ("| a |\n|---|\n| b | c |\n", [3]), ("| a |\n|---|\n\n| b |\n|---|---|\n", [4])])
+def test_what_a_broken_table_is(tmp_path, text, lines):
+    (tmp_path / "a.md").write_text(text)
+    assert [line for line, _ in broken_tables(tmp_path / "a.md")] == lines
 
 
 def test_every_document_is_reached_from_the_front_door():
