@@ -79,12 +79,37 @@ def test_story(path, tmp_path, installed, capsys):
 def test_nothing_is_left_out_unseen():
     left_out = {name_of(path): sum(1 for block in blocks(path) if block.not_run) for path in DOCUMENTS}
     assert {name: count for name, count in left_out.items() if count} == NOT_RUN
+    assert f" {sum(NOT_RUN.values())} blocks are only shown" in DOCUMENTS[0].read_text()
 
 
 def test_the_commands_are_those_of_the_program(installed):
     """When they are not: ctlsign manual --markdown >docs/reference/commands.md"""
     made = subprocess.run([installed / "bin/ctlsign", "manual", "--markdown"], check=True, capture_output=True, text=True).stdout
     assert made == (SOURCE / "docs/reference/commands.md").read_text()
+
+
+COMMANDS = (SOURCE / "docs/reference/commands.md").read_text()
+EXAMPLES = re.findall(r"^Example: `(.*)`$", COMMANDS, re.M)
+
+
+def exit_code(example, folder, prefix):
+    """Of one command where nothing is that it names: no file, no token, no host."""
+    environment = {"PATH": f"{prefix}/bin:/usr/bin:/bin", "HOME": str(folder), "LANG": "C.UTF-8", "CTLSIGN_VIRTUAL_TOKENS": str(folder)}
+    made = subprocess.run([prefix / "bin/ctlsign", "virtual", "env"], env=environment, check=True, capture_output=True, text=True).stdout
+    command = f"{made}\n{re.sub(r'(?<=[0-9a-f])[.]{3}', '', example.replace('cucm1', 'cucm1.invalid'))}"
+    # What waits for something is ended.
+    return subprocess.run(["timeout", "3", "bash", "-c", command], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
+                          capture_output=True, check=False).returncode
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_example_of_a_command_is_understood(example, tmp_path, installed):
+    assert exit_code(example, tmp_path, installed) in (0, 4, 5, 6, 124)
+
+
+def test_every_command_has_an_example_and_what_is_not_understood_is_seen(tmp_path, installed):
+    assert len(EXAMPLES) == len(re.findall("^ctlsign ", COMMANDS, re.M)) > 60  # each says how it is used
+    assert [exit_code(f"ctlsign {wrong}", tmp_path, installed) for wrong in ("show", "show a --nothing", "nothing", "token watch a")] == [2] * 4
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
