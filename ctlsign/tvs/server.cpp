@@ -375,8 +375,7 @@ class Server::Implementation::Listener {
             accept();
         });
     }
-    /// On its strand, and done when this returns: nobody runs there any more but for the accept that this
-    /// ends.
+    /// Only asks for it: done on its strand, by a thread of the server, perhaps after this returns.
     void stop() {
         asio::post(acceptor_.get_executor(), [this] {
             asio::error_code ignored;
