@@ -23,6 +23,7 @@
 #include <cli/tvs.hpp>
 #include <ctlsign/limits.hpp>
 #include <ctlsign/tvs/database.hpp>
+#include <ctlsign/tvs/message.hpp>
 
 namespace ctlsign::cli {
 
@@ -327,7 +328,7 @@ void add_tvs_serve(Command parent, Action& action) {
         .add_option("--max-message", options->limits.message,
                     fmt::format("Octets of a request (default {})", options->limits.message))
         .type_name("OCTETS")
-        .within(64U, 65545U);
+        .within(64U, static_cast<unsigned>(tvs::kMaxMessage));
     const auto seconds = [&command](const char* name, unsigned& value, const char* description) {
         command.add_option(name, value, fmt::format("{} (default {})", description, value))
             .type_name("SECONDS")
