@@ -12,20 +12,11 @@
 #include <cli/exit_code.hpp>
 #include <cli/terminal.hpp>
 #include <pkcs11/error.hpp>
+#include <pkcs11/file.hpp>
 
 namespace ctlsign::cli {
 
 namespace {
-
-bool write_all(int descriptor, std::string_view text) noexcept {
-    while (!text.empty()) {
-        const ssize_t written = ::write(descriptor, text.data(), text.size());
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) return false;
-        text.remove_prefix(static_cast<std::size_t>(written));
-    }
-    return true;
-}
 
 bool colours(int descriptor) noexcept {
     const char* none = std::getenv("NO_COLOR");
@@ -43,13 +34,13 @@ void print_line(std::string_view colour, std::string_view word, std::string_view
     text += line;
     text += '\n';
     // Nothing is left to say it with when standard error is gone.
-    static_cast<void>(write_all(STDERR_FILENO, text));
+    static_cast<void>(write_all(STDERR_FILENO, as_bytes(text)));
 }
 
 }  // namespace
 
 void print(std::string_view text) {
-    if (write_all(STDOUT_FILENO, text)) return;
+    if (write_all(STDOUT_FILENO, as_bytes(text))) return;
     const int error = errno;
     if (error == EPIPE) {
         // The reader has seen enough: end as every filter does.
@@ -78,7 +69,7 @@ std::string coloured(std::string_view text, Tone tone) {
 
 void confirm(std::string_view question, Answer answer) {
     if (answer == Answer::Yes) {
-        static_cast<void>(write_all(STDERR_FILENO, fmt::format("{} y\n", question)));
+        static_cast<void>(write_all(STDERR_FILENO, as_bytes(fmt::format("{} y\n", question))));
         return;
     }
     if (::isatty(STDIN_FILENO) != 1 || ::isatty(STDERR_FILENO) != 1) {
@@ -86,7 +77,7 @@ void confirm(std::string_view question, Answer answer) {
         std::ranges::replace(line, '\n', ' ');
         throw UsageError(fmt::format("{} there is no terminal to answer; --yes says yes", line));
     }
-    write_all(STDERR_FILENO, fmt::format("{} ", question));
+    write_all(STDERR_FILENO, as_bytes(fmt::format("{} ", question)));
     std::string line;
     for (char c = 0; ::read(STDIN_FILENO, &c, 1) == 1 && c != '\n';) line += c;
     if (line != "y" && line != "Y" && line != "yes") throw UsageError("not confirmed: nothing was done");
@@ -100,7 +91,7 @@ Progress::Progress(std::string label, std::size_t total)
       last_(begin_) {}
 
 Progress::~Progress() {
-    if (drawn_) write_all(STDERR_FILENO, "\r\033[K");
+    if (drawn_) write_all(STDERR_FILENO, as_bytes("\r\033[K"));
 }
 
 void Progress::advance() {
@@ -124,7 +115,7 @@ void Progress::draw() {
         const std::size_t full = total_ == 0 ? width : width * done_ / total_;
         bar = fmt::format("[{}{}]", std::string(full, '#'), std::string(width - full, ' '));
     }
-    write_all(STDERR_FILENO, fmt::format("\r{}{}\033[K", counts, bar));
+    write_all(STDERR_FILENO, as_bytes(fmt::format("\r{}{}\033[K", counts, bar)));
     drawn_ = true;
 }
 

@@ -35,8 +35,8 @@ std::optional<Bytes> read_descriptor(int descriptor, std::string_view name, std:
     Bytes content(expected + 1);
     std::size_t size = 0;
     for (;;) {
-        const ssize_t count = ::read(descriptor, content.data() + size, content.size() - size);
-        if (count < 0 && errno == EINTR) continue;
+        const ssize_t count =
+            retry([&] { return ::read(descriptor, content.data() + size, content.size() - size); });
         if (count < 0) fail(errno, name, errno == EISDIR ? "a file is needed here" : "");
         if (count == 0) break;
         size += static_cast<std::size_t>(count);
@@ -45,6 +45,15 @@ std::optional<Bytes> read_descriptor(int descriptor, std::string_view name, std:
     }
     content.resize(size);
     return content;
+}
+
+bool write_all(int descriptor, ByteView octets) noexcept {
+    while (!octets.empty()) {
+        const ssize_t count = retry([&] { return ::write(descriptor, octets.data(), octets.size()); });
+        if (count < 0) return false;
+        octets = octets.subspan(static_cast<std::size_t>(count));
+    }
+    return true;
 }
 
 }  // namespace ctlsign

@@ -16,5 +16,7 @@ Bytes read_file(const std::string& path, std::size_t limit);
 /// for EXPECTED octets, and more only when they were too few. NAME is for messages. Throws the system's code.
 std::optional<Bytes> read_descriptor(int descriptor, std::string_view name, std::size_t expected,
                                      std::size_t limit);
+/// False, with errno, when the system refuses; what it took before stays written.
+bool write_all(int descriptor, ByteView octets) noexcept;
 
 }  // namespace ctlsign

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <thread>
 
+#include <pkcs11/descriptor.hpp>
 #include <pkcs11/error.hpp>
 #include <pkcs11/private_files.hpp>
 #include <pkcs11/token_lock.hpp>
@@ -39,9 +40,8 @@ void TokenLock::open() {
 TokenLock::Hold TokenLock::hold(std::chrono::milliseconds wait, const std::function<void()>& on_pause) {
     open();
     const auto deadline = std::chrono::steady_clock::now() + wait;
-    for (auto pause = 1ms; depth_ == 0 && flock(descriptor_, LOCK_EX | LOCK_NB) != 0;
-         pause = std::min(pause * 2, 100ms)) {
-        if (errno == EINTR) continue;
+    const auto lock = [this] { return flock(descriptor_, LOCK_EX | LOCK_NB); };
+    for (auto pause = 1ms; depth_ == 0 && retry(lock) != 0; pause = std::min(pause * 2, 100ms)) {
         if (errno != EWOULDBLOCK) {
             throw Error(std::error_code(errno, std::generic_category()), "locking", text_,
                         "XDG_STATE_HOME must be on a file system that has locks");

@@ -31,8 +31,8 @@ pkcs11::Pin read_line(int descriptor, const std::string& where) {
     std::array<char, pkcs11::Pin::kMaxSize + 2> buffer{};
     std::size_t size = 0;
     while (size < buffer.size()) {
-        const ssize_t got = read(descriptor, buffer.data() + size, buffer.size() - size);
-        if (got < 0 && errno == EINTR) continue;
+        const ssize_t got =
+            retry([&] { return read(descriptor, buffer.data() + size, buffer.size() - size); });
         if (got < 0) {
             const int error = errno;
             pkcs11::wipe_memory(buffer);

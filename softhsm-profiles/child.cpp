@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include <pkcs11/descriptor.hpp>
+#include <pkcs11/file.hpp>
 #include <sast/error.hpp>
 #include <softhsm-profiles/child.hpp>
 #include <softhsm-profiles/error.hpp>
@@ -53,21 +54,11 @@ Bytes encode_error(const Error& error) {
     throw Error({static_cast<int>(value), *category}, texts[0], texts[1], texts[2]);
 }
 
-void write_all(int fd, ByteView bytes) {
-    while (!bytes.empty()) {
-        const ssize_t count = write(fd, bytes.data(), bytes.size());
-        if (count < 0 && errno == EINTR) continue;
-        if (count <= 0) _exit(1);
-        bytes = bytes.subspan(static_cast<std::size_t>(count));
-    }
-}
-
 Bytes read_all(int fd) {
     Bytes bytes;
     std::array<std::uint8_t, 4096> part{};
     for (;;) {
-        const ssize_t count = read(fd, part.data(), part.size());
-        if (count < 0 && errno == EINTR) continue;
+        const ssize_t count = retry([&] { return read(fd, part.data(), part.size()); });
         if (count <= 0) return bytes;
         bytes.insert(bytes.end(), part.begin(), part.begin() + count);
     }
@@ -86,8 +77,7 @@ Bytes read_all(int fd) {
     } catch (const std::exception& error) {
         answer = encode_error(Error(Errc::ProvisioningDied, error.what(), "", ""));
     }
-    write_all(out, answer);
-    _exit(0);
+    _exit(write_all(out, answer) ? 0 : 1);
 }
 
 [[noreturn]] void fail(const char* failed) {
@@ -111,8 +101,7 @@ Bytes run_in_child(const std::function<Bytes()>& work) {
     const Bytes answer = read_all(from.get());
     from = {};
     int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    }
+    retry([&] { return waitpid(child, &status, 0); });
     if (answer.empty() || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         const std::string how =
             WIFSIGNALED(status) ? "signal " + std::to_string(WTERMSIG(status)) : "no answer";

@@ -18,17 +18,15 @@ namespace {
 }
 
 void lock(int fd, int how, const std::filesystem::path& file) {
-    while (flock(fd, how) != 0) {
-        if (errno != EINTR) fail("locking", file);
-    }
+    if (retry([&] { return flock(fd, how); }) != 0) fail("locking", file);
 }
 
 std::string read_all(int fd, const std::filesystem::path& file) {
     std::string content;
     std::array<char, 4096> part{};
     for (;;) {
-        const ssize_t count = pread(fd, part.data(), part.size(), static_cast<off_t>(content.size()));
-        if (count < 0 && errno == EINTR) continue;
+        const ssize_t count =
+            retry([&] { return pread(fd, part.data(), part.size(), static_cast<off_t>(content.size())); });
         if (count < 0) fail("reading", file);
         if (count == 0) return content;
         content.append(part.data(), static_cast<std::size_t>(count));
@@ -54,10 +52,11 @@ std::string LockedFile::read() const {
 void LockedFile::write(std::string_view content) {
     std::size_t done = 0;
     while (done < content.size()) {
-        const ssize_t count =
-            pwrite(fd_.get(), content.data() + done, content.size() - done, static_cast<off_t>(done));
-        if (count < 0 && errno != EINTR) fail("writing", file_);
-        if (count > 0) done += static_cast<std::size_t>(count);
+        const ssize_t count = retry([&] {
+            return pwrite(fd_.get(), content.data() + done, content.size() - done, static_cast<off_t>(done));
+        });
+        if (count < 0) fail("writing", file_);
+        done += static_cast<std::size_t>(count);
     }
     if (ftruncate(fd_.get(), static_cast<off_t>(done)) != 0) fail("writing", file_);
 }
