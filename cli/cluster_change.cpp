@@ -30,10 +30,7 @@ constexpr Wording kUpdate{"This operation updates the CTLFile. Do you want to co
 
 void complete(cluster::Request& request, const ChangeOptions& options) {
     if (options.way) request.way = options.way;
-    if (!options.digest.empty()) {
-        request.digest = find_digest(options.digest);
-        if (!request.digest) throw UsageError("--digest is sha1, sha256 or sha512");
-    }
+    if (!options.digest.empty()) request.digest = get_digest(options.digest);
     request.time = choose_timestamp(options.timestamp, std::nullopt);
     request.now = unix_now();
 }

@@ -109,6 +109,17 @@ std::uint32_t choose_timestamp(const std::string& option, std::optional<std::uin
     return *time;
 }
 
+Digest get_digest(const std::string& option) {
+    const auto digest = find_digest(option);
+    if (!digest) throw UsageError("--digest is sha1, sha256 or sha512");
+    return *digest;
+}
+
+void check_bits(unsigned bits) {
+    if (bits != 1024 && bits != 2048 && bits != 4096)
+        throw UsageError("--bits is 1024, 2048 or 4096: a trust list has no code for others");
+}
+
 std::chrono::sys_seconds now() {
     return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
 }

@@ -55,6 +55,11 @@ LoadedManifest load_manifest(const std::string& path);
 /// no time.
 std::uint32_t choose_timestamp(const std::string& option, std::optional<std::uint32_t> otherwise);
 
+/// The value of --digest. Throws UsageError.
+Digest get_digest(const std::string& option);
+/// BITS as --bits gives them. Throws UsageError unless a trust list has a code for such keys.
+void check_bits(unsigned bits);
+
 std::chrono::sys_seconds now();
 std::int64_t unix_now();
 

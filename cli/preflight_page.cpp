@@ -84,7 +84,8 @@ class Page {
     std::string list_name(const std::string& checksum) const {
         if (checksum.empty()) return "none";
         const auto* entry = facts_.known.find(checksum);
-        return entry == nullptr ? (checksum == "?" ? "not known" : checksum + " (not known)") : entry->name;
+        return entry == nullptr ? (checksum == phone::kNotKnown ? "not known" : checksum + " (not known)")
+                                : entry->name;
     }
 
     // A name that fits into half a box; of a checksum the beginning.

@@ -83,11 +83,8 @@ sast::Certificate issue(const openssl::TokenKey& key, const TokenProvisionOption
 }
 
 ExitCode run(const TokenProvisionOptions& options) {
-    const auto digest = find_digest(options.digest);
-    if (!digest) throw UsageError("--digest is sha1, sha256 or sha512");
-    if (options.bits != 1024 && options.bits != 2048 && options.bits != 4096) {
-        throw UsageError("--bits is 1024, 2048 or 4096: a trust list has no code for others");
-    }
+    const Digest digest = get_digest(options.digest);
+    check_bits(options.bits);
     try {
         (void)sast::encode_subject(options.subject);
     } catch (const Error& e) {
@@ -112,7 +109,7 @@ ExitCode run(const TokenProvisionOptions& options) {
     pending.add(pair.private_key);
     pending.add(pair.public_key);
     const auto certificate =
-        issue(openssl::TokenKey(pkcs11::Session::open(token), id), options, *digest, issuer);
+        issue(openssl::TokenKey(pkcs11::Session::open(token), id), options, digest, issuer);
     const auto to_bytes = [](ByteView view) { return Bytes(view.begin(), view.end()); };
     session.create_object(pkcs11::Template()
                               .with<attribute::Class>(pkcs11::ObjectClass::Certificate)

@@ -20,8 +20,7 @@ struct TokenRehearseOptions {
 };
 
 ExitCode run(const TokenRehearseOptions& options) {
-    const auto digest = find_digest(options.digest);
-    if (!digest) throw UsageError("--digest is sha1, sha256 or sha512");
+    const Digest digest = get_digest(options.digest);
     std::optional<sast::Certificate> stand_in;
     if (!options.certificate.empty()) stand_in = load_certificate(options.certificate);
     const auto name = sast::TokenName::parse(options.name);
@@ -31,19 +30,19 @@ ExitCode run(const TokenRehearseOptions& options) {
                              make_policy(options.token));
 
     const Bytes message = make_test_message();
-    const Bytes signature = signer.sign(*digest, message);  // verified by the signer, or it throws
-    const auto plan = signer.plan(*digest);
+    const Bytes signature = signer.sign(digest, message);  // verified by the signer, or it throws
+    const auto plan = signer.plan(digest);
     if (options.format == Format::AsJson) {
         print_json({{"token", to_json(token)},
                     {"identity", to_json(signer.identity())},
-                    {"digest", to_text(*digest)},
+                    {"digest", to_text(digest)},
                     {"plan", plan.explanation},
                     {"signature-length", signature.size()},
                     {"verified", true}});
         return ExitCode::Done;
     }
     print(fmt::format("{}\n  {}\n  {} signed and verified: {} octets; nothing was written\n  {}\n",
-                      token.text(), describe(signer.identity()), to_text(*digest), signature.size(),
+                      token.text(), describe(signer.identity()), to_text(digest), signature.size(),
                       fmt::join(plan.explanation, "\n  ")));
     return ExitCode::Done;
 }
