@@ -63,10 +63,10 @@ std::vector<const CommandInfo*> flatten(const CommandInfo& info) {
 }
 
 bool is_path(const std::string& value) {
-    constexpr std::array<std::string_view, 10> kPaths{"FILE", "FOLDER", "PEM",  "RAW",    "FILE.tbs",
-                                                      "OLD",  "NEW",    "PATH", "SIGNER", "MANIFEST"};
-    return std::ranges::find(kPaths, value) != kPaths.end() || value.starts_with("FILE") ||
-           value == "PREPARED";
+    constexpr std::array<std::string_view, 9> kPaths{"FOLDER", "PEM",    "RAW",      "OLD",     "NEW",
+                                                     "PATH",   "SIGNER", "MANIFEST", "PREPARED"};
+    // FILE.tbs, and the arguments that may come again.
+    return value.starts_with("FILE") || std::ranges::find(kPaths, value) != kPaths.end();
 }
 
 }  // namespace ctlsign::cli
