@@ -37,10 +37,10 @@ void write_configuration(const fs::path& folder) {
     store_file((folder / "softhsm2.conf").string(), as_bytes(text), Readers::OwnerAlone);
 }
 
-void check_text(const std::string& text, const char* what) {
-    if (text.empty() || text.size() > limits::kTokenName) {
-        throw Error(Errc::BadName, "making a token", text,
-                    fmt::format("{} has 1 to {} octets", what, limits::kTokenName));
+void check_label(const std::string& label) {
+    if (label.empty() || label.size() > limits::kTokenName) {
+        throw Error(Errc::BadName, "making a token", label,
+                    fmt::format("a label has 1 to {} octets", limits::kTokenName));
     }
 }
 
@@ -142,7 +142,7 @@ Provisioned provision_token(const fs::path& folder, const std::string& name, con
     TokenRequest request;
     request.module = find_softhsm_module();
     request.label = profile.token.label.empty() ? name : profile.token.label;
-    check_text(request.label, "a label");
+    check_label(request.label);
     request.profile = profile;
     for (const Key& key : keys) request.keys.push_back(plan_key(key, name, profile));
 
