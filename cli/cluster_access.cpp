@@ -4,7 +4,6 @@
 #include <cli/exit_code.hpp>
 #include <cli/terminal.hpp>
 #include <ctlsign/cluster/operation.hpp>
-#include <ctlsign/cluster/regenerate.hpp>
 #include <ctlsign/error.hpp>
 #include <ctlsign/trustlist/text.hpp>
 
@@ -23,18 +22,13 @@ void end_unfinished(cluster::Writer& writer, Purpose purpose) {
         throw Error(Errc::Unfinished, "a dry run", writer.database().path(),
                     told + ": the next command that changes the cluster finishes or undoes it");
     print_note(told);
-    const cluster::Resumed resumed = cluster::resume(writer);
-    print_note(resumed == cluster::Resumed::Finished
-                   ? "it is finished now: every node serves the new CTL"
-                   : "it is undone now: every node serves what it served before");
-}
-
-void remove_half_made_key(cluster::Writer& writer) {
-    if (const auto key = cluster::remove_key_of_nothing(writer))
-        print_note(
-            fmt::format("certificate regenerate was ended in the middle: it is undone now, and {}, its new "
-                        "key, is removed",
-                        *key));
+    const bool finished = cluster::resume(writer) == cluster::Resumed::Finished;
+    if (unfinished->kind == cluster::Unfinished::Kind::Key)
+        print_note(finished ? "it is finished now: the new certificate stands"
+                            : "it is undone now: the certificate of before stands");
+    else
+        print_note(finished ? "it is finished now: every node serves the new CTL"
+                            : "it is undone now: every node serves what it served before");
 }
 
 void tell_way_out(const cluster::Database& database) {
@@ -79,7 +73,6 @@ void require_allowed(const std::vector<cluster::Refusal>& refusals, Force force)
 Administration::Administration(const ClusterOptions& options, std::string_view command, Purpose purpose)
     : database(cluster::Database::open(options.path)), writer(database, command, kPatience) {
     end_unfinished(writer, purpose);
-    if (purpose != Purpose::Rehearse) remove_half_made_key(writer);
     tell_way_out(database);
 }
 

@@ -10,11 +10,10 @@
 #include <cli/json.hpp>
 #include <cli/terminal.hpp>
 #include <cli/token_report.hpp>
-#include <ctlsign/cluster/audit.hpp>
 #include <ctlsign/cluster/backup.hpp>
+#include <ctlsign/cluster/install.hpp>
 #include <ctlsign/cluster/regenerate.hpp>
 #include <ctlsign/cluster/services.hpp>
-#include <ctlsign/cluster/stores.hpp>
 #include <pkcs11/private_files.hpp>
 #include <pkcs11/store.hpp>
 #include <sast/subject.hpp>
@@ -36,14 +35,16 @@ Bytes subject_of(const RegenerateOptions& options, const cluster::State& state, 
 }
 
 // Beside the cluster's file unless another place is named.
-std::string key_path(const RegenerateOptions& options, cluster::Store store, const cluster::Node& node,
-                     const sast::Certificate& certificate) {
-    if (!options.key.empty()) return std::filesystem::absolute(options.key).lexically_normal().string();
-    const std::filesystem::path folder = std::filesystem::absolute(options.cluster.path + ".keys");
-    make_private_folder(folder);
-    remove_unfinished(folder.string());
-    return (folder / fmt::format("{}-{}-{}.pem", to_text(store), node.name, to_hex(certificate.serial())))
-        .string();
+std::filesystem::path key_path(const RegenerateOptions& options, cluster::Store store,
+                               const cluster::Node& node, const sast::Certificate& certificate) {
+    if (!options.key.empty()) return std::filesystem::absolute(options.key).lexically_normal();
+    return std::filesystem::absolute(options.cluster.path + ".keys") /
+           fmt::format("{}-{}-{}.pem", to_text(store), node.name, to_hex(certificate.serial()));
+}
+
+void make_folder_of(const std::filesystem::path& key) {
+    make_private_folder(key.parent_path());
+    remove_unfinished(key.parent_path().string());
 }
 
 }  // namespace
@@ -58,6 +59,8 @@ Json perform_regeneration(Administration& administration, const RegenerateOption
     const std::int64_t begin = unix_now();
     const cluster::NewCertificate fresh({subject_of(options, state, store, node), options.bits, begin,
                                          begin + static_cast<std::int64_t>(options.days) * kDay});
+    const std::filesystem::path key = key_path(options, store, node, fresh.certificate());
+    cluster::require_free(key);
     const auto notes = announce(state, store, node, fresh.certificate());
     for (const std::string& note : notes) print_note(note);
     const std::vector<std::string> messages{
@@ -72,9 +75,8 @@ Json perform_regeneration(Administration& administration, const RegenerateOption
     if (!json) print(messages[0] + "\n");
     confirm("Proceed with regeneration (yes|no)?", options.answer);
     cluster::backup_before_change(administration.database);
-    const std::string key = key_path(options, store, node, fresh.certificate());
-    append_forced(administration.writer, "certificate regenerate", refusals);
-    install(administration.writer, store, node, fresh, key);
+    if (options.key.empty()) make_folder_of(key);
+    install(administration.writer, store, node, fresh, key, refusals);
 
     std::vector<std::string> restarts;
     for (const auto& restart : list_restarts(administration.database))
@@ -89,7 +91,7 @@ Json perform_regeneration(Administration& administration, const RegenerateOption
             {"subject", fresh.certificate().subject_text()},
             {"serial", to_hex(fresh.certificate().serial())},
             {"not-after", date_text(fresh.certificate().not_after())},
-            {"key", key},
+            {"key", key.string()},
             {"messages", messages},
             {"notes", notes},
             {"restart", restarts}};
@@ -102,8 +104,7 @@ ExitCode run(const RegenerateOptions& options) {
     if (!is_own(store))
         throw UsageError(fmt::format("{} is a trust store: its certificates are deleted, not regenerated",
                                      to_text(store)));
-    if (options.bits != 1024 && options.bits != 2048 && options.bits != 4096)
-        throw UsageError("--bits is 1024, 2048 or 4096: a trust list has no code for others");
+    check_bits(options.bits);
     Administration administration(options.cluster, "cluster certificate regenerate");
     const Json report = perform_regeneration(administration, options);
     if (options.format == Format::AsJson) print_json(report);

@@ -10,6 +10,7 @@
 
 #include <pkcs11/descriptor.hpp>
 #include <pkcs11/error.hpp>
+#include <pkcs11/file.hpp>
 #include <pkcs11/store.hpp>
 
 namespace ctlsign {
@@ -44,8 +45,10 @@ std::string private_name(std::string_view target, int number) {
 // A temporary is locked from before it has a name until its process ends. Only who holds the lock of the file
 // that a private name leads to may remove that name.
 void sweep(int folder, const std::string& name) noexcept {
-    const Descriptor found(
-        ::openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    constexpr int kCareful = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    // NFS locks only what can be written; what is to be read alone can be locked elsewhere.
+    Descriptor found(::openat(folder, name.c_str(), O_RDWR | kCareful));
+    if (!found) found = Descriptor(::openat(folder, name.c_str(), O_RDONLY | kCareful));
     struct stat status {};
     if (!found || ::fstat(found.get(), &status) != 0 || !S_ISREG(status.st_mode)) return;
     if (::flock(found.get(), LOCK_EX | LOCK_NB) == 0 && names(folder, name, found.get()))
@@ -130,14 +133,6 @@ int rename_to_new(int folder, const std::string& from, const std::string& to) {
     return 0;
 }
 
-void write_all(int file, ByteView bytes, const std::string& path) {
-    while (!bytes.empty()) {
-        const ssize_t written = retry([&] { return ::write(file, bytes.data(), bytes.size()); });
-        if (written < 0) fail(errno, "write", path, kUnchanged);
-        bytes = bytes.subspan(static_cast<std::size_t>(written));
-    }
-}
-
 }  // namespace
 
 void store_file(const std::string& path, ByteView bytes, Readers readers, Existing existing) {
@@ -145,7 +140,9 @@ void store_file(const std::string& path, ByteView bytes, Readers readers, Existi
 }
 
 OutputFile OutputFile::open(const std::string& path, std::size_t size, Readers readers, Existing existing) {
-    const std::filesystem::path target = follow_links(path);
+    const bool alone = readers == Readers::OwnerAlone;
+    // Whoever may make links beside a secret says not where it goes.
+    const std::filesystem::path target = alone ? std::filesystem::path(path) : follow_links(path);
     OutputFile output;
     output.path_ = path;
     output.existing_ = existing;
@@ -158,13 +155,14 @@ OutputFile OutputFile::open(const std::string& path, std::size_t size, Readers r
     if (output.folder_ < 0) fail(errno, "open", folder, "the output needs a folder that exists");
 
     struct stat status {};
-    if (::fstatat(output.folder_, output.name_.c_str(), &status, 0) == 0) {
+    if (::fstatat(output.folder_, output.name_.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
         if (S_ISDIR(status.st_mode)) fail(EISDIR, "open", path, "give the path of a file");
         if (existing == Existing::Kept) fail(EEXIST, "open", path, kAnotherName);
-        if (!S_ISREG(status.st_mode)) fail(EINVAL, "open", path, "the output must be a regular file");
-        if (::faccessat(output.folder_, output.name_.c_str(), W_OK, AT_EACCESS) != 0)
-            fail(errno, "open", path, "the file is not writable");
-        if (readers != Readers::OwnerAlone) {
+        if (!S_ISREG(status.st_mode) && !(alone && S_ISLNK(status.st_mode)))
+            fail(EINVAL, "open", path, "the output must be a regular file");
+        if (!alone) {
+            if (::faccessat(output.folder_, output.name_.c_str(), W_OK, AT_EACCESS) != 0)
+                fail(errno, "open", path, "the file is not writable");
             output.mode_ = status.st_mode & 07777U;
             output.owner_ = status.st_uid;
             output.group_ = status.st_gid;
@@ -210,7 +208,7 @@ void OutputFile::write(ByteView bytes) {
         temporary_name_ = std::move(named.name);
         temporary_ = named.file.release();
     }
-    write_all(temporary_, bytes, path_);
+    if (!write_all(temporary_, bytes)) fail(errno, "write", path_, kUnchanged);
     if (::ftruncate(temporary_, static_cast<off_t>(bytes.size())) != 0)
         fail(errno, "ftruncate", path_, kUnchanged);
     if (mode_) {
@@ -247,11 +245,14 @@ void OutputFile::flush_folder() const {
 void remove_unfinished(const std::string& folder) {
     const Descriptor descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!descriptor) fail(errno, "open", folder, "");
-    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-        const std::string name = entry.path().filename().string();
+    std::error_code error;
+    for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
+         entry.increment(error)) {
+        const std::string name = entry->path().filename().string();
         if (name.starts_with('.') && name.find(kPrivateMark) != std::string::npos)
             sweep(descriptor.get(), name);
     }
+    if (error) throw Error(error, "reading", folder, "");
 }
 
 void remove_file(const std::string& path) {

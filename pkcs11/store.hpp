@@ -14,7 +14,7 @@ namespace ctlsign {
 enum class Readers {
     AsTheUmaskSays,
     OwnerAtFirst,  ///< 0600, until the owner shares it
-    OwnerAlone,    ///< 0600, and the caller's, whatever is replaced
+    OwnerAlone,    ///< 0600, and the caller's, whatever is replaced: for secrets
 };
 
 /// What happens to a file that stands at the target: it is replaced, or it is EEXIST, even when it comes in
@@ -26,15 +26,15 @@ void store_file(const std::string& path, ByteView bytes, Readers readers = Reade
                 Existing existing = Existing::Replaced);
 
 /// A file about to be stored. open() finds out what can be known beforehand; write() fills an unnamed file in
-/// the same folder and flushes it; commit() names it, renames it to its target, and flushes the folder. On
-/// any failure before the rename the target is absent or unchanged, and no temporary stays. A process killed
-/// in between may leave one, with its lock gone: the next store to the same target removes it. Where the file
-/// system has unnamed files and nothing is replaced, there is none to be left.
+/// the same folder and flushes it; commit() gives it its name, by a rename where it replaces a file, and
+/// flushes the folder. On any failure before that the target is absent or unchanged, and no temporary stays.
+/// A process killed in between may leave one, with its lock gone: the next store to the same target removes
+/// it. Where the file system has unnamed files and nothing is replaced, there is none to be left.
 class OutputFile {
   public:
-    /// Follows symbolic links to the target, and reserves SIZE octets
-    /// where the file system can. Throws the system's code: no folder, not writable, disk full, not a regular
-    /// file.
+    /// Follows symbolic links to the target (of OwnerAlone a link itself is replaced), and reserves SIZE
+    /// octets where the file system can. Throws the system's code: no folder, not writable, disk full, not a
+    /// regular file.
     static OutputFile open(const std::string& path, std::size_t size,
                            Readers readers = Readers::AsTheUmaskSays, Existing existing = Existing::Replaced);
 

@@ -48,8 +48,8 @@ class Database {
     std::unique_ptr<sqlite::Connection> connection_;
 };
 
-/// Makes IMAGE the cluster's file at PATH, for its owner alone, whole or not at all; EXISTING says what
-/// happens to one that is there: for this folder's sources.
+/// Makes IMAGE the cluster's file at PATH, for its owner alone at first, whole or not at all; EXISTING
+/// says what happens to one that is there: for this folder's sources.
 void store_database(const std::string& path, ByteView image, Existing existing);
 
 /// The right to change a cluster. One administrator has it at a time, over the whole of a command; it goes

@@ -74,14 +74,19 @@ void clear_way_out(Writer& writer) {
     writer.connection().run("DELETE FROM processconfig WHERE paramname=?", {kWayOut});
 }
 
-void write_journal_key(Writer& writer, const std::string& path) {
-    writer.connection().run("INSERT INTO journal_key VALUES(?)", {std::string_view(path)});
+void write_journal_key(Writer& writer, const JournalKey& key) {
+    writer.connection().run("INSERT INTO journal_key VALUES(1, ?, ?, ?, ?, ?)",
+                            {key.started, cluster::to_text(key.store), key.node, key.certificate.der(),
+                             std::string_view(key.path)});
 }
 
-std::optional<std::string> read_journal_key(const Database& database) {
-    sqlite::Statement row = database.connection().query("SELECT path FROM journal_key");
+std::optional<JournalKey> read_journal_key(const Database& database) {
+    sqlite::Statement row =
+        database.connection().query("SELECT started, store, node, der, path FROM journal_key");
     if (!row.step()) return std::nullopt;
-    return row.text(0);
+    return JournalKey{row.integer(0), row.integer(2),
+                      must(find_store(row.text(1)), "the store of a certificate that is made anew"),
+                      sast::Certificate::decode(row.blob(3)), row.text(4)};
 }
 
 void clear_journal_key(Writer& writer) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,9 +35,15 @@ void clear_journal(Writer& writer);
 /// The same: nothing goes on any more.
 void clear_way_out(Writer& writer);
 
-/// The file of a private key that is about to be written, until its certificate stands.
-void write_journal_key(Writer& writer, const std::string& path);
-std::optional<std::string> read_journal_key(const Database& database);
+/// A private key that is about to be written, until its certificate stands.
+struct JournalKey {
+    std::int64_t started = 0, node = 0;
+    Store store = Store::CallManager;
+    sast::Certificate certificate;
+    std::string path;
+};
+void write_journal_key(Writer& writer, const JournalKey& key);
+std::optional<JournalKey> read_journal_key(const Database& database);
 void clear_journal_key(Writer& writer);
 
 }  // namespace ctlsign::cluster

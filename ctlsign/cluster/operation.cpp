@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include <ctlsign/cluster/audit.hpp>
+#include <ctlsign/cluster/install.hpp>
 #include <ctlsign/cluster/journal.hpp>
 #include <ctlsign/cluster/operation.hpp>
 #include <ctlsign/cluster/publish.hpp>
@@ -218,13 +219,17 @@ void set_token_state(Writer& writer, const sast::Certificate& token, TokenState 
 }
 
 std::optional<Unfinished> find_unfinished(const Database& database) {
-    const auto entry = read_journal(database);
-    if (!entry) return std::nullopt;
-    return Unfinished{entry->operation, entry->started, entry->step};
+    if (const auto entry = read_journal(database))
+        return Unfinished{entry->operation, entry->started, Unfinished::Kind::Publication, entry->step};
+    if (const auto key = read_journal_key(database))
+        return Unfinished{"certificate regenerate", key->started, Unfinished::Kind::Key};
+    return std::nullopt;
 }
 
 Resumed resume(Writer& writer) {
-    const JournalEntry entry = read_journal(writer.database()).value();
+    const auto publication = read_journal(writer.database());
+    if (!publication) return finish_install(writer) ? Resumed::Finished : Resumed::Undone;
+    const JournalEntry& entry = *publication;
     if (entry.step == Unfinished::Step::Preparing) {
         undo(writer, entry, "it was ended before a node was switched");
         return Resumed::Undone;

@@ -34,6 +34,7 @@ void set_token_state(Writer& writer, const sast::Certificate& token, TokenState 
 struct Unfinished {
     std::string operation;
     std::int64_t started = 0;  ///< Unix seconds
+    enum class Kind { Publication, Key } kind = Kind::Publication;
     enum class Step { Preparing, Switching } step = Step::Preparing;
 };
 /// From the journal; nothing when every operation came to its end.
@@ -43,8 +44,9 @@ std::optional<std::string> find_way_out(const Database& database);
 
 /// How it ended: as it was meant to, or as if it had never begun.
 enum class Resumed { Finished, Undone };
-/// Ends it: what had not begun to switch is undone; otherwise every node is switched, or, when one refuses,
-/// all go back. Throws Errc::Unfinished when neither can be done now.
+/// Ends it. A certificate whose key was written stands. Of a publication what had not begun to switch is
+/// undone; otherwise every node is switched, or, when one refuses, all go back. Throws Errc::Unfinished when
+/// neither can be done now.
 Resumed resume(Writer& writer);
 
 }  // namespace ctlsign::cluster

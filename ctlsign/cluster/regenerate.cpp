@@ -9,15 +9,11 @@
 #include <openssl/x509v3.h>
 
 #include <array>
-#include <filesystem>
 
 #include <ctlsign/cluster/contents.hpp>
-#include <ctlsign/cluster/journal.hpp>
 #include <ctlsign/cluster/regenerate.hpp>
-#include <ctlsign/cluster/stores.hpp>
 #include <ctlsign/cluster/workflow.hpp>
 #include <ctlsign/error.hpp>
-#include <ctlsign/files/sqlite.hpp>
 #include <pkcs11/free_with.hpp>
 #include <pkcs11/openssl_error.hpp>
 #include <pkcs11/store.hpp>
@@ -114,37 +110,6 @@ void NewCertificate::store_key(const std::string& path) const {
     char* text = nullptr;
     const long size = BIO_get_mem_data(out.get(), &text);
     store_file(path, as_bytes({text, static_cast<std::size_t>(size)}), Readers::OwnerAlone, Existing::Kept);
-}
-
-void install(Writer& writer, Store store, const Node& node, const NewCertificate& fresh,
-             const std::string& key_path) {
-    // Before the journal names it: what stands there is somebody else's.
-    if (std::filesystem::exists(key_path))
-        throw Error(std::make_error_code(std::errc::file_exists), "writing the key", key_path,
-                    "nothing is replaced: choose another name");
-    write_journal_key(writer, key_path);
-    try {
-        fresh.store_key(key_path);
-        sqlite::Transaction transaction(writer.connection());
-        put_own_certificate(writer, store, node, fresh.certificate(), key_path);
-        clear_journal_key(writer);
-        transaction.commit();
-    } catch (const Error& error) {
-        // What came to that place meanwhile is not ours.
-        if (error.code() == std::errc::file_exists)
-            clear_journal_key(writer);
-        else
-            remove_key_of_nothing(writer);
-        throw;
-    }
-}
-
-std::optional<std::string> remove_key_of_nothing(Writer& writer) {
-    auto path = read_journal_key(writer.database());
-    if (!path) return std::nullopt;
-    remove_file(*path);
-    clear_journal_key(writer);
-    return path;
 }
 
 Bytes regenerated_subject(Store store, const sast::Certificate& old) {

@@ -2,11 +2,10 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include <ctlsign/cluster/database.hpp>
+#include <ctlsign/cluster/state.hpp>
 
 struct evp_pkey_st;
 
@@ -37,14 +36,6 @@ class NewCertificate {
 
 /// The subject that takes the place of OLD: the same, but for CAPF, whose is new each time ("CAPF-1f20a3b4").
 Bytes regenerated_subject(Store store, const sast::Certificate& old);
-
-/// Writes FRESH's key to the absolute KEY_PATH, where nothing is yet, and puts its certificate into STORE of
-/// NODE (put_own_certificate). Both or none; what a killed process leaves is told by the journal. Throws the
-/// system's code.
-void install(Writer& writer, Store store, const Node& node, const NewCertificate& fresh,
-             const std::string& key_path);
-/// Takes away the key that a killed process has written before its certificate stood. Its path, or nothing.
-std::optional<std::string> remove_key_of_nothing(Writer& writer);
 
 /// What to know before FRESH takes its place in STORE of NODE, a line each: whether the CTL's signer will
 /// change, and what phones make of it.

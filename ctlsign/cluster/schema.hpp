@@ -99,7 +99,14 @@ ALTER TABLE certificate DROP COLUMN known_since;
 ALTER TABLE publication ADD COLUMN withdrawn INTEGER NOT NULL DEFAULT 0;
 )sql",
     R"sql(
-CREATE TABLE journal_key(path TEXT NOT NULL) STRICT;
+CREATE TABLE journal_key(
+  id INTEGER PRIMARY KEY CHECK(id = 1),
+  started INTEGER NOT NULL,
+  store TEXT NOT NULL,
+  node INTEGER NOT NULL REFERENCES node(id) ON DELETE CASCADE,
+  der BLOB NOT NULL,
+  path TEXT NOT NULL
+) STRICT;
 )sql",
 };
 

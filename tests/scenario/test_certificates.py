@@ -336,3 +336,17 @@ def test_two_new_servers(mixed):
         mixed.import_own("CallManager", f"cucm-1051-a-sub{number}", KRAKOW / base)
     mixed.change("update")
     assert [role for role, _, _ in mixed.records()] == ["SAST", "CCM+TFTP", "CAPF", "CCM+TFTP", "CCM+TFTP", "CCM+TFTP"]
+
+
+def test_a_place_where_no_key_can_be_written(mixed):
+    """Nothing is changed, and nothing is left that keeps the next command from its work."""
+    (mixed.folder / "file").write_text("x")
+    (mixed.folder / "loose").symlink_to("nowhere")
+    before = mixed("certificate", "list", "--json").out
+    for key in ("file/new.key", "file/", "nowhere/new.key", "loose", "file"):
+        told = regenerate(mixed, "CAPF", "--key", key, expect=6).err
+        assert "ended in the middle" not in told
+        assert mixed("release", "10.5(1)", "--yes").err == ""
+    assert mixed("certificate", "list", "--json").out == before
+    assert (mixed.folder / "file").read_text() == "x" and (mixed.folder / "loose").is_symlink()
+    assert not (mixed.folder / "nowhere").exists()

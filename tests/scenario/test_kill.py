@@ -180,40 +180,53 @@ def test_a_regeneration(cluster):
     arguments = ("certificate", "regenerate", "--store", "CallManager", "--node", "cucm-1051-a-pub", "--yes")
     found = steps(clone(cluster, "whole"), arguments)
     old, _ = certificate_of(cluster.folder, "cucm-1051-a-pub")
-    new = undone = cases = 0
+    new = cases = 0
+    ended = {"finished": 0, "undone": 0, "nothing": 0}
     for folder, case in killed(cluster, found, arguments):
         cases += 1
         assert files(folder, cluster.nodes) == {GOLDEN["tokenless"]}, case
         serial, key = certificate_of(folder, "cucm-1051-a-pub")
         assert os.path.exists(key), case
         # The certificate of before with its key, or the new one with its own: a CTL can be signed either way.
-        new += serial != old
-        # A key whose certificate did not come to stand is not left lying about.
-        told = f"{folder}/cluster.db.keys/CallManager-cucm-1051-a-pub-" in next_command(folder, case)
-        undone += told
-        assert not told or serial == old, case
+        half_done = b"ended in the middle" in run(folder, ["status"]).stdout
+        dry = run(folder, ["update", "--dry-run"])
+        assert (b"ended in the middle" in dry.stderr) == half_done, case
+        says = next_command(folder, case)
+        assert half_done == ("was ended in the middle" in says), case
+        end = "finished" if "it is finished now" in says else "undone" if "it is undone now" in says else "nothing"
+        ended[end] += 1
+        # A key that was written has its certificate.
         assert {str(path) for path in folder.glob("cluster.db.keys/*.pem")} <= own_keys(folder), case
+        before, (serial, key) = serial, certificate_of(folder, "cucm-1051-a-pub")
+        assert (before == old and serial != old) == (end == "finished") and os.path.exists(key), case
+        new += serial != old
         done = run(folder, ["update", "--yes", *TIME])
         assert done.returncode == 0, case + done.stderr.decode()
         assert (files(folder, cluster.nodes) == {GOLDEN["tokenless"]}) == (serial == old), case
         # What was half written goes with the next of its kind.
         done = run(folder, ["certificate", "regenerate", "--store", "CAPF", "--yes"])
         assert done.returncode == 0 and not list(folder.rglob("*.ctlsign-*")), case
-    assert 0 < new < cases and undone
+    assert 0 < new < cases and ended["finished"], ended
 
 
 def test_a_regeneration_into_a_file_that_is_named(cluster):
     arguments = ("certificate", "regenerate", "--store", "CallManager", "--node", "cucm-1051-a-pub", "--key", "new.key", "--yes")
     found = steps(clone(cluster, "whole"), arguments)
+    begun = 0
     for folder, case in killed(cluster, found, arguments):
-        next_command(folder, case)
-        assert (folder / "new.key").exists() == (str(folder / "new.key") in own_keys(folder)), case
-        # What stands there is never replaced, nor taken away.
-        (folder / "new.key").write_text("another's")
+        # What came there meanwhile is another's: never taken for it, replaced or taken away.
+        came = not (folder / "new.key").exists()
+        if came:
+            (folder / "new.key").write_text("another's")
+        says = next_command(folder, case)
+        begun += came and "it is undone now" in says
+        assert came == (str(folder / "new.key") not in own_keys(folder)), case
+        there = (folder / "new.key").read_bytes()
         done = run(folder, arguments)
         assert done.returncode == 6 and b"nothing is replaced" in done.stderr, case
         next_command(folder, case)
-        assert (folder / "new.key").read_text() == "another's", case
+        assert (folder / "new.key").read_bytes() == there and (there == b"another's") == came, case
+    assert begun
 
 
 def test_a_restored_backup(cluster):

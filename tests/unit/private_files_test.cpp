@@ -4,12 +4,10 @@
 
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 
 #include <pkcs11/error.hpp>
 #include <pkcs11/private_files.hpp>
 #include <tests/support/temporary_folder.hpp>
-#include <tests/support/text_file.hpp>
 
 namespace ctlsign {
 namespace {

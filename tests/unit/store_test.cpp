@@ -117,6 +117,20 @@ TEST_F(Store, FileOfItsOwnerAloneWhateverItReplaces) {
     ASSERT_EQ(::stat(path("a").c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 07777U, 0600U);
     EXPECT_EQ(text("a"), "second");
+    // It was there to be read alone; a link is replaced, not what it leads to.
+    ASSERT_EQ(::chmod(path("a").c_str(), 0400), 0);
+    fs::create_symlink("a", folder_ / "link");
+    fs::create_symlink("nowhere", folder_ / "loose");
+    for (const char* name : {"link", "loose"}) {
+        EXPECT_THROW(store_file(path(name), as_bytes("new"), Readers::OwnerAlone, Existing::Kept), Error);
+        EXPECT_TRUE(fs::is_symlink(folder_ / name));
+        store_file(path(name), as_bytes("third"), Readers::OwnerAlone);
+        EXPECT_FALSE(fs::is_symlink(folder_ / name));
+    }
+    EXPECT_EQ(text("a"), "second");
+    store_file(path("a"), as_bytes("fourth"), Readers::OwnerAlone);
+    EXPECT_EQ(text("a"), "fourth");
+    EXPECT_EQ(names(), (std::vector<std::string>{"a", "link", "loose"}));
 }
 
 TEST_F(Store, FollowsLinksToTheTargetFile) {
