@@ -1,4 +1,5 @@
 #include <dlfcn.h>
+#include <link.h>
 
 #include <string>
 #include <system_error>
@@ -9,11 +10,15 @@ namespace ctlsign {
 
 std::optional<std::filesystem::path> find_installed(std::string_view relative) {
     Dl_info info{};
-    if (dladdr(reinterpret_cast<const void*>(&find_installed), &info) == 0 || info.dli_fname == nullptr)
+    void* found = nullptr;
+    if (dladdr1(reinterpret_cast<const void*>(&find_installed), &info, &found, RTLD_DL_LINKMAP) == 0)
         return std::nullopt;
+    // The program has no name here, and elsewhere the one that it was called by, which may be that of a file
+    // in the folder where it was called.
+    const std::string library = static_cast<const link_map*>(found)->l_name;
     std::error_code ignored;
-    std::filesystem::path folder = std::filesystem::canonical(info.dli_fname, ignored).parent_path();
-    if (ignored) folder = std::filesystem::canonical("/proc/self/exe", ignored).parent_path();
+    std::filesystem::path folder =
+        std::filesystem::canonical(library.empty() ? "/proc/self/exe" : library, ignored).parent_path();
     // A program stands one folder below the prefix, a library one or two (lib, lib/x86_64-linux-gnu).
     for (int level = 0; level < 2; ++level) {
         folder = folder.parent_path();

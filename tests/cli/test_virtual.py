@@ -235,6 +235,14 @@ def test_the_engine_of_libp11(virtual_tokens, tmp_path):
     assert not (tmp_path / "signature").exists() or not (tmp_path / "signature").read_bytes()
 
 
+def test_the_module_is_found_where_something_has_the_name_of_the_program(tmp_path):
+    """As in the folder of a clone of its sources."""
+    (tmp_path / "ctlsign").mkdir()
+    environment = {"PATH": f"{Path(PROGRAM).parent}:/usr/bin:/bin", "CTLSIGN_VIRTUAL_TOKENS": str(tmp_path)}
+    done = subprocess.run(["ctlsign", "virtual", "env"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "libctlsign-virtual-token.so" in done.stdout, done.stderr
+
+
 def test_a_module_that_is_not_installed(tmp_path):
     (tmp_path / "bin").mkdir()
     alone = shutil.copy(os.environ["CTLSIGN_PROGRAM"], tmp_path / "bin" / "ctlsign")

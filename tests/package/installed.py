@@ -48,24 +48,34 @@ def sign(root):
     root("cmp", "/mnt/CTLFile.tlv", "/mnt/krakow/CTLFile-tokens.tlv")
 
 
+def start_and_ask(root, certificate):
+    """Starts the TVS server, whose certificate is the file CERTIFICATE; what its answer is shown as.
+    It listens a moment after it was started: until then there is nobody (exit 6)."""
+    root("systemctl", "start", "ctlsign-tvs")
+    return root("sh", "-c", f"for i in $(seq 300); do ctlsign tvs query 127.0.0.1 --server-certificate {certificate} --list /mnt/CTLFile.tlv; "
+                "[ $? -ne 6 ] && exit; sleep 0.1; done; exit 6")
+
+
+def import_database(root):
+    """What TVS answers from, and the CTL that it answers for."""
+    with sqlite3.connect(root.given / "open.db") as database:
+        database.executescript((OPEN_TOOLS / "certificates.sql").read_text())
+    root("ctlsign", "tvs", "import-database", "/mnt/open.db", "-o", "/etc/ctlsign/tvs.db")
+    root("install", "-D", "-m", "644", "/mnt/CTLFile.tlv", "/srv/tftp/CTLFile.tlv")
+
+
 def serve(root):
     """The unit as it is installed, started by systemd, asked and stopped."""
     run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", root.given / "key", "-out", root.given / "tvs.pem", "-subj",
         "/CN=TVS", "-days", "30")
     root("sh", "-c", "umask 077; cat /mnt/tvs.pem /mnt/key > /etc/ctlsign/tvs.pem")
-    with sqlite3.connect(root.given / "open.db") as database:
-        database.executescript((OPEN_TOOLS / "certificates.sql").read_text())
-    root("ctlsign", "tvs", "import-database", "/mnt/open.db", "-o", "/etc/ctlsign/tvs.db")
-    root("install", "-D", "-m", "644", "/mnt/CTLFile.tlv", "/srv/tftp/CTLFile.tlv")
+    import_database(root)
     assert root.run("systemctl", "is-enabled", "ctlsign-tvs", code=None)[1] == "disabled\n"
-    root("systemctl", "start", "ctlsign-tvs")
+    asked = start_and_ask(root, "/mnt/tvs.pem")
+    assert "server: CN=TVS" in asked and "status: invalid" in asked, "the database is empty"
     process = root("systemctl", "show", "--value", "-p", "MainPID", "ctlsign-tvs").strip()
     status = dict(line.split(":\t", 1) for line in root("cat", f"/proc/{process}/status").splitlines() if ":\t" in line)
     assert "0" not in status["Uid"].split() and int(status["CapEff"], 16) == 0 and status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
-    # It listens a moment after it was started: until then there is nobody (exit 6).
-    asked = root("sh", "-c", "for i in $(seq 300); do ctlsign tvs query 127.0.0.1 --server-certificate /mnt/tvs.pem --list /mnt/CTLFile.tlv; "
-                 "[ $? -ne 6 ] && exit; sleep 0.1; done; exit 6")
-    assert "server: CN=TVS" in asked and "status: invalid" in asked, "the database is empty"
     root("systemctl", "reload", "ctlsign-tvs")
     root("systemctl", "stop", "ctlsign-tvs")
     assert root("systemctl", "show", "--value", "-p", "Result", "ctlsign-tvs").strip() == "success"

@@ -1,6 +1,7 @@
 """The Debian packages: what is in them, and a Debian in which they are installed, used and removed."""
 
 import gzip
+import json
 import re
 import shutil
 import subprocess
@@ -9,12 +10,15 @@ from pathlib import Path
 
 import pytest
 from binaries import binaries, weaknesses_of_an_installed
-from installed import KRAKOW, LEFT, NAMES, VERSION, listing, make_packages, run, serve, show_with_python, sign
+from installed import (KRAKOW, LEFT, NAMES, VERSION, import_database, listing, make_packages, run, serve, show_with_python, sign,
+                       start_and_ask)
 from root import Root
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "docs"))
-from document import dead_links  # noqa: E402
+from document import blocks, dead_links  # noqa: E402
+
+HOW_TO = HERE.parent.parent / "docs" / "how-to"
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +129,72 @@ def test_installed_used_and_removed_in_a_root(root):
     root("dpkg", "-P", *NAMES)
     assert "ctlsign" not in root("dpkg-query", "-W")
     assert listing(root) - before == left
+
+
+def block(name, text):
+    """The block of a how-to that holds TEXT."""
+    found, = (each.text for each in blocks(HOW_TO / name) if text in each.text)
+    return found
+
+
+def test_unattended_with_a_credential_in_a_root(root):
+    """docs/how-to/hsm-unattended.md in earnest, what only a machine that systemd has booted does too. The HSM is virtual, and says where it is."""
+    install(root, *NAMES)
+    document = "hsm-unattended.md"
+    credential = block(document, "systemd-creds encrypt")
+    asked = "systemd-ask-password -n 'PIN of the HSM:'"
+    once = block(document, "systemd-run")
+    assert asked in credential and " -E " in once
+    root("systemctl", "start", "dbus.socket")  # for systemd-run
+    root("bash", "-euo", "pipefail", "-c", "".join([
+        block(document, "install -d -m 700"), block(document, "virtual create publisher"), block(document, "cluster init"),
+        credential.replace(asked, "cat pin"), "rm pin\n", once.replace(" -E ", ' -E CTLSIGN_VIRTUAL_TOKENS="$CTLSIGN_VIRTUAL_TOKENS" -E ', 1)]))
+
+    def inside(command):
+        return root("sh", "-c", f"cd /var/lib/ctlsign; {command}", env={"CTLSIGN_VIRTUAL_TOKENS": "/var/lib/ctlsign/hsm"})
+
+    (root.given / "ctl-update.service").write_text(block(document, "ExecStart"))
+    (root.given / "virtual.conf").write_text("[Service]\nEnvironment=CTLSIGN_VIRTUAL_TOKENS=%S/ctlsign/hsm\n")
+    root("install", "-D", "-m", "644", "/mnt/virtual.conf", "/etc/systemd/system/ctl-update.service.d/virtual.conf")
+    root("install", "-m", "644", "/mnt/ctl-update.service", "/etc/systemd/system")
+    root("systemctl", "daemon-reload")
+    root("systemctl", "start", "ctl-update")
+    operations = [each["operation"] for each in json.loads(inside("ctlsign cluster history --json"))["publications"]]
+    assert operations == ["mixed-mode", "update"] and "mixed mode" in inside("ctlsign cluster status | head -n 1")
+    # A wrong PIN is spent once, however often the service is started.
+    root("sh", "-c", "printf 00000000 | systemd-creds encrypt --name=pin - /tmp/pin && mv /tmp/pin /etc/ctlsign/pin")
+    tries = []
+    for _ in range(3):
+        assert root.run("systemctl", "start", "ctl-update", code=None)[0] != 0
+        assert root("systemctl", "show", "--value", "-p", "ExecMainStatus", "ctl-update").strip() == "5"
+        tries.append(inside('eval "$(ctlsign virtual env)"; ctlsign token list'))
+    assert len(set(tries)) == 1 and "publisher" in tries[0]
+    audit = inside("ctlsign cluster audit")
+    assert (audit.count("CKR_PIN_INCORRECT"), audit.count("has rejected this PIN before")) == (1, 2)
+    inside("ctlsign cluster audit --verify")
+
+
+def test_tvs_with_a_key_on_a_token_in_a_root(root):
+    """With the drop-in of docs/how-to/run-tvs.md, and a virtual token, which lies where the service may write."""
+    install(root, *NAMES)
+    sign(root)
+    import_database(root)
+    env = {"CTLSIGN_VIRTUAL_TOKENS": "/var/lib/ctlsign-tvs/tokens"}
+    root("install", "-d", "-m", "700", "/var/lib/ctlsign-tvs")
+    root("ctlsign-virtual-token", "create", "tvs", "--profile", "etoken-5110", env=env)
+    token = "/var/lib/ctlsign-tvs/tokens/tokens/tvs"
+    root("cp", f"{token}/certificate.pem", "/mnt/token.pem")
+    root("systemd-creds", "encrypt", "--name=pin", f"{token}/user-pin", "/etc/ctlsign/pin")
+    module = re.search(r"CTLSIGN_MODULE='?([^'\n;]+)", root("ctlsign-virtual-token", "env", env=env))[1]
+    (root.given / "token.conf").write_text(block("run-tvs.md", "LoadCredentialEncrypted"))
+    (root.given / "virtual.conf").write_text(f"[Service]\nEnvironment=CTLSIGN_VIRTUAL_TOKENS=%S/ctlsign-tvs/tokens CTLSIGN_MODULE={module}\n")
+    root("sh", "-c", "install -D -m 644 -t /etc/systemd/system/ctlsign-tvs.service.d /mnt/token.conf /mnt/virtual.conf")
+    root("systemctl", "daemon-reload")
+    subject = root("openssl", "x509", "-in", "/mnt/token.pem", "-noout", "-subject", "-nameopt", "RFC2253").strip().removeprefix("subject=")
+    asked = start_and_ask(root, "/mnt/token.pem")
+    assert f"server: {subject}" in asked and "status: invalid" in asked
+    root("systemctl", "stop", "ctlsign-tvs")
+    assert root("systemctl", "show", "--value", "-p", "Result", "ctlsign-tvs").strip() == "success"
 
 
 def test_virtual_tokens_stand_alone_in_a_root(root):
