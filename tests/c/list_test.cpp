@@ -1,3 +1,7 @@
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <fstream>
 #include <iterator>
 
@@ -221,6 +225,26 @@ TEST_F(CList, SaysWhereAFileIsMalformed) {
     EXPECT_STREQ(error.domain, "ctlsign");
     EXPECT_EQ(ctlsign_file_load("/nowhere.tlv", file.out(), &error), CTLSIGN_STATUS_SYSTEM);
 }
+
+#ifndef CTLSIGN_INSTRUMENTED  // sanitizers take address space without end
+TEST_F(CList, TooLittleMemoryIsAStatus) {
+    const TemporaryFolder folder;
+    const std::string path = (folder / "large").string();
+    std::ofstream(path) << std::string(15'000'000, '\1');
+    const pid_t child = fork();
+    if (child == 0) {
+        rlim_t pages = 0;
+        std::ifstream("/proc/self/statm") >> pages;
+        const rlim_t room = pages * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) + (1U << 20U);
+        const rlimit limit{room, room};
+        setrlimit(RLIMIT_AS, &limit);
+        _exit(ctlsign_file_load(path.c_str(), file.out(), nullptr));
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == CTLSIGN_STATUS_MEMORY) << status;
+}
+#endif
 
 TEST_F(CList, SignsVerifiesAndStripsSgnFiles) {
     const Bytes payload = read_data("open-tools/SEP001122334455.cnf.xml");

@@ -28,3 +28,10 @@ def test_memory_is_flat_over_a_thousand_files(tmp_path, thousand):
     few = peak(*sign, "-d", tmp_path / "few", *files[:50])
     many = peak(*sign, "-d", tmp_path / "many", *files)
     assert many < few + 2048, f"{few} KiB for 50 files, {many} KiB for 1000"
+
+
+def test_too_little_memory_is_said(tmp_path):
+    (tmp_path / "large").write_bytes(b"\1" * 15_000_000)
+    done = subprocess.run(["bash", "-c", 'ulimit -v 40000; exec "$0" show large', PROGRAM], cwd=tmp_path, capture_output=True, text=True,
+                          check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (6, "", "ctlsign: error: not enough memory\n")
