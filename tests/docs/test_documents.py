@@ -97,9 +97,10 @@ def exit_code(example, folder, prefix):
     environment = {"PATH": f"{prefix}/bin:/usr/bin:/bin", "HOME": str(folder), "LANG": "C.UTF-8", "CTLSIGN_VIRTUAL_TOKENS": str(folder)}
     made = subprocess.run([prefix / "bin/ctlsign", "virtual", "env"], env=environment, check=True, capture_output=True, text=True).stdout
     command = f"{made}\n{re.sub(r'(?<=[0-9a-f])[.]{3}', '', example.replace('cucm1', 'cucm1.invalid'))}"
-    # What waits for something is ended; nobody is asked over a network.
+    # What waits for tokens is ended; nobody is asked over a network.
     alone = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-Urn"]
-    return subprocess.run([*alone, "timeout", "3", "bash", "-c", command], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
+    seconds = "3" if " watch" in example else "60"
+    return subprocess.run([*alone, "timeout", seconds, "bash", "-c", command], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
                           capture_output=True, check=False).returncode
 
 
