@@ -32,9 +32,10 @@ struct Provisioned {
 };
 
 /// Makes a SoftHSM2 token in FOLDER, private to the user, which holds softhsm2.conf and any number of tokens:
-/// label, PINs and what keys allow from PROFILE. CKA_ID of all three objects is the SHA-1 of the
-/// RSAPublicKey. On failure nothing is left. Works in a forked child: SoftHSM2 in this process, if any,
-/// notices nothing. Throws Error.
+/// label, PINs and what keys allow from PROFILE; CKA_ID of all objects is the SHA-1 of the RSAPublicKey. On
+/// failure nothing is left. Works in a forked child, which a SoftHSM2 in this process does not notice: best
+/// before there are other threads (a lock that one holds at the fork stays held there; the child is ended
+/// after two minutes). Throws Error.
 Provisioned provision_token(const std::filesystem::path& folder, const std::string& name,
                             const Profile& profile, std::span<const Key> keys);
 
