@@ -78,8 +78,10 @@ void confirm(std::string_view question, Answer answer) {
         throw UsageError(fmt::format("{} there is no terminal to answer; --yes says yes", line));
     }
     write_all(STDERR_FILENO, as_bytes(fmt::format("{} ", question)));
+    constexpr std::size_t kLongest = std::string_view("yes").size();
     std::string line;
-    for (char c = 0; ::read(STDIN_FILENO, &c, 1) == 1 && c != '\n';) line += c;
+    for (char c = 0; ::read(STDIN_FILENO, &c, 1) == 1 && c != '\n';)
+        if (line.size() <= kLongest) line += c;
     if (line != "y" && line != "Y" && line != "yes") throw UsageError("not confirmed: nothing was done");
 }
 

@@ -15,6 +15,9 @@ inline constexpr std::size_t kNameOnServer = 4096;        ///< the name of a fil
 inline constexpr std::size_t kSftpMessage = 64U << 10U;   ///< an SFTP server's answer to a renaming
 inline constexpr std::chrono::seconds kSftpStep{15};      ///< each step of an SFTP session
 inline constexpr std::size_t kHttpHead = 16U << 10U;      ///< what an HTTP server says before a file
+inline constexpr std::chrono::seconds kHttpTransfer{60};  ///< a file from an HTTP server
+inline constexpr std::chrono::seconds kTftpWait{1};       ///< the wait for the answer to a TFTP packet
+inline constexpr std::size_t kTftpTries = 6;  ///< times that a TFTP packet is sent until it is answered
 
 inline constexpr std::size_t kTvsDatabase = 256U << 20U;  ///< the database of a TVS server
 inline constexpr std::size_t kDeviceName = 128;           ///< the name of a phone that asks TVS

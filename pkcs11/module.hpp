@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <pkcs11/limits.hpp>
 #include <pkcs11/slot.hpp>
 
 namespace ctlsign::pkcs11 {
@@ -37,7 +38,8 @@ class Module : public std::enable_shared_from_this<Module> {
     /// A process of its own for a module, through p11-kit's remoting: one that hangs or crashes costs an
     /// error (Errc::ModuleEnded) and no more. After that it answers no more until all its users are gone.
     struct Isolation {
-        std::chrono::milliseconds deadline{120'000};  ///< of one call; a key pair may take a token minutes
+        std::chrono::milliseconds deadline =
+            limits::kIsolatedCall;  ///< of one call; a key pair may take a token minutes
     };
     /// The module in file PATH, run by p11-kit. Opening it twice gives the same object. Throws
     /// Errc::ModuleNotLoaded, Errc::ModuleEnded, or the CK_RV of C_Initialize.

@@ -13,12 +13,12 @@
 #include <sast/error.hpp>
 #include <softhsm-profiles/child.hpp>
 #include <softhsm-profiles/error.hpp>
+#include <softhsm-profiles/limits.hpp>
 
 namespace ctlsign::softhsm {
 
 namespace {
 
-constexpr unsigned kDeadlineSeconds = 120;
 constexpr std::uint8_t kAnswer = 'A', kError = 'E';
 
 // A category cannot cross a process boundary; its place in this list can.
@@ -67,7 +67,7 @@ Bytes read_all(int fd) {
 [[noreturn]] void be_child(int out, const std::function<Bytes()>& work) {
     // A lock that another thread held at the fork is held for ever here: better to die than to hang.
     std::signal(SIGALRM, SIG_DFL);
-    alarm(kDeadlineSeconds);
+    alarm(static_cast<unsigned>(limits::kMakingToken.count()));
     Bytes answer{kAnswer};
     try {
         const Bytes result = work();

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include <pkcs11/digest.hpp>
+#include <pkcs11/limits.hpp>
 #include <softhsm-profiles/learn.hpp>
 #include <softhsm-profiles/mechanism_names.hpp>
 
@@ -16,7 +17,6 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr std::array kUsualSizes = {2048U, 1024U, 4096U, 512U};
-constexpr std::size_t kLongestTestPin = 255;
 
 template <typename Act>
 milliseconds measure(Act act) {
@@ -49,9 +49,9 @@ void learn_token(const pkcs11::Token& token, Profile::Token& out) {
 }
 
 void learn_pin(const pkcs11::Token& token, const pkcs11::Session& session, Profile::Pin& out) {
-    out.minimum_length = std::min<std::size_t>(token.info().min_pin, kLongestTestPin);
-    out.maximum_length = std::clamp<std::size_t>(
-        token.info().max_pin, std::max<std::size_t>(out.minimum_length, 1), kLongestTestPin);
+    out.minimum_length = std::min<std::size_t>(token.info().min_pin, limits::kPin);
+    out.maximum_length = std::clamp<std::size_t>(token.info().max_pin,
+                                                 std::max<std::size_t>(out.minimum_length, 1), limits::kPin);
     out.login_required = token.info().login_required;
     out.user = test_pin("virtual-test-pin", out);
     out.security_officer = test_pin("virtual-test-so-pin", out);

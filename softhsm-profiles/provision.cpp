@@ -1,15 +1,13 @@
 #include <fmt/format.h>
-#include <openssl/bio.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/pem.h>
 
 #include <memory>
 
-#include <pkcs11/free_with.hpp>
 #include <pkcs11/private_files.hpp>
 #include <pkcs11/store.hpp>
+#include <sast/clear_key.hpp>
 #include <sast/error.hpp>
 #include <softhsm-profiles/child.hpp>
 #include <softhsm-profiles/error.hpp>
@@ -68,12 +66,7 @@ Bytes number(const EVP_PKEY* key, const char* name) {
 }
 
 RsaNumbers decode_private_key(const std::string& pem) {
-    const std::unique_ptr<BIO, FreeWith<BIO_free>> in(
-        BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-    const auto no_passphrase = [](char*, int, int, void*) { return -1; };
-    const std::unique_ptr<EVP_PKEY, FreeWith<EVP_PKEY_free>> key(
-        PEM_read_bio_PrivateKey(in.get(), nullptr, no_passphrase, nullptr));
-    ERR_clear_error();
+    const auto key = sast::decode_clear_key(pem);
     if (!key)
         throw Error(sast::Errc::MalformedKey, "importing", "the key",
                     "a PEM key without passphrase is needed");

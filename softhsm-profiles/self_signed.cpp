@@ -1,14 +1,14 @@
 #include <openssl/asn1.h>
 #include <openssl/evp.h>
 #include <openssl/objects.h>
-#include <openssl/rand.h>
 #include <openssl/x509.h>
 
-#include <array>
+#include <ctime>
 #include <memory>
 
 #include <pkcs11/free_with.hpp>
 #include <pkcs11/openssl_error.hpp>
+#include <sast/new_certificate.hpp>
 #include <sast/subject.hpp>
 #include <softhsm-profiles/self_signed.hpp>
 
@@ -16,10 +16,8 @@ namespace ctlsign::softhsm {
 
 namespace {
 
-using X509Ptr = std::unique_ptr<X509, FreeWith<X509_free>>;
 using NamePtr = std::unique_ptr<X509_NAME, FreeWith<X509_NAME_free>>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, FreeWith<EVP_PKEY_free>>;
-using BignumPtr = std::unique_ptr<BIGNUM, FreeWith<BN_free>>;
 
 constexpr long kSecondsOfTwentyYears = 20L * 365 * 24 * 3600;
 
@@ -51,24 +49,6 @@ Bytes integer(ByteView number) {
     return element(V_ASN1_INTEGER, false, join({negative ? ByteView(kZero) : ByteView(), number}));
 }
 
-void set_names(X509* certificate, const std::string& subject) {
-    const Bytes der = sast::encode_subject(subject);
-    const unsigned char* at = der.data();
-    const NamePtr name(d2i_X509_NAME(nullptr, &at, static_cast<long>(der.size())));
-    check(name && X509_set_subject_name(certificate, name.get()) == 1 &&
-              X509_set_issuer_name(certificate, name.get()) == 1,
-          "naming");
-}
-
-void set_serial(X509* certificate) {
-    std::array<std::uint8_t, 16> random{};
-    check(RAND_bytes(random.data(), static_cast<int>(random.size())) == 1, "drawing the serial number of");
-    random[0] = static_cast<std::uint8_t>((random[0] & 0x3FU) | 0x40U);  // positive, always sixteen octets
-    const BignumPtr number(BN_bin2bn(random.data(), static_cast<int>(random.size()), nullptr));
-    check(number && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) != nullptr,
-          "writing the serial number of");
-}
-
 }  // namespace
 
 Bytes encode_rsa_public_key(ByteView modulus, ByteView exponent) {
@@ -79,14 +59,17 @@ sast::Certificate make_self_signed(const std::string& subject, ByteView rsa_publ
                                    const std::function<Bytes(ByteView)>& sign) {
     const unsigned char* at = rsa_public_key.data();
     const KeyPtr key(d2i_PublicKey(EVP_PKEY_RSA, nullptr, &at, static_cast<long>(rsa_public_key.size())));
-    const X509Ptr certificate(X509_new());
-    check(key && certificate && X509_set_version(certificate.get(), X509_VERSION_3) == 1 &&
-              X509_set_pubkey(certificate.get(), key.get()) == 1 &&
-              X509_gmtime_adj(X509_getm_notBefore(certificate.get()), 0) != nullptr &&
-              X509_gmtime_adj(X509_getm_notAfter(certificate.get()), kSecondsOfTwentyYears) != nullptr,
-          "making");
-    set_names(certificate.get(), subject);
-    set_serial(certificate.get());
+    const Bytes name_der = sast::encode_subject(subject);
+    at = name_der.data();
+    const NamePtr name(d2i_X509_NAME(nullptr, &at, static_cast<long>(name_der.size())));
+    check(key && name, "making");
+    const std::int64_t now = std::time(nullptr);
+    const sast::NewCertificatePtr certificate =
+        sast::make_unsigned_certificate({.subject = name.get(),
+                                         .issuer = name.get(),
+                                         .key = key.get(),
+                                         .not_before = now,
+                                         .not_after = now + kSecondsOfTwentyYears});
 
     // OpenSSL signs with keys that it holds; this one is on a token. So the algorithm is written into the
     // part to be signed, and the certificate (RFC 5280, 4.1) is put together from that part, the algorithm

@@ -1,17 +1,16 @@
 #include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/rand.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
-#include <array>
 #include <memory>
 
 #include <bindings/openssl/issue.hpp>
 #include <pkcs11/free_with.hpp>
 #include <pkcs11/openssl_digest.hpp>
 #include <pkcs11/openssl_error.hpp>
+#include <sast/clear_key.hpp>
 #include <sast/error.hpp>
+#include <sast/new_certificate.hpp>
 #include <sast/subject.hpp>
 
 namespace ctlsign::openssl {
@@ -20,10 +19,6 @@ namespace {
 
 using NamePtr = std::unique_ptr<X509_NAME, FreeWith<X509_NAME_free>>;
 using RequestPtr = std::unique_ptr<X509_REQ, FreeWith<X509_REQ_free>>;
-using CertificatePtr = std::unique_ptr<X509, FreeWith<X509_free>>;
-using BioPtr = std::unique_ptr<BIO, FreeWith<BIO_free>>;
-using NumberPtr = std::unique_ptr<BIGNUM, FreeWith<BN_free>>;
-using ExtensionPtr = std::unique_ptr<X509_EXTENSION, FreeWith<X509_EXTENSION_free>>;
 
 void require(bool done, std::string_view failed, sast::Errc code, std::string_view advice) {
     if (done) return;
@@ -66,34 +61,19 @@ sast::Certificate finish(X509* certificate, EVP_PKEY* key, Digest digest) {
     return sast::Certificate::decode(bytes);
 }
 
-CertificatePtr make_template(X509_NAME* subject, X509_NAME* issuer, EVP_PKEY* key,
-                             const CertificateTerms& terms) {
-    std::array<unsigned char, 10> serial{};
-    CertificatePtr certificate(X509_new());
-    bool done = certificate && RAND_bytes(serial.data(), static_cast<int>(serial.size())) == 1;
-    serial[0] = static_cast<unsigned char>((serial[0] & 0x3FU) | 0x20U);  // positive, and always ten octets
-    const NumberPtr number(BN_bin2bn(serial.data(), static_cast<int>(serial.size()), nullptr));
-    done = done && number &&
-           BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate.get())) != nullptr &&
-           X509_set_version(certificate.get(), X509_VERSION_3) == 1 &&
-           X509_set_subject_name(certificate.get(), subject) == 1 &&
-           X509_set_issuer_name(certificate.get(), issuer) == 1 &&
-           X509_set_pubkey(certificate.get(), key) == 1 &&
-           ASN1_TIME_set(X509_getm_notBefore(certificate.get()), terms.not_before) != nullptr &&
-           ASN1_TIME_set(X509_getm_notAfter(certificate.get()), terms.not_after) != nullptr;
-    for (const auto& [nid, value] : {std::pair{NID_basic_constraints, "critical,CA:FALSE"},
-                                     std::pair{NID_key_usage, "critical,digitalSignature,nonRepudiation"}}) {
-        const ExtensionPtr extension(done ? X509V3_EXT_conf_nid(nullptr, nullptr, nid, value) : nullptr);
-        done = extension && X509_add_ext(certificate.get(), extension.get(), -1) == 1;
-    }
-    require(done, "making a certificate", sast::Errc::MalformedCertificate, "OpenSSL refuses its fields");
-    return certificate;
-}
-
-BioPtr open_text(std::string_view text) {
-    BioPtr in(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-    if (!in) throw std::bad_alloc();
-    return in;
+sast::NewCertificatePtr make_template(const X509_NAME* subject, const X509_NAME* issuer, EVP_PKEY* key,
+                                      const CertificateTerms& terms) {
+    static constexpr sast::NewCertificateFields::Extension kExtensions[] = {
+        {NID_basic_constraints, "critical,CA:FALSE"},
+        {NID_key_usage, "critical,digitalSignature,nonRepudiation"},
+    };
+    return sast::make_unsigned_certificate({.subject = subject,
+                                            .issuer = issuer,
+                                            .key = key,
+                                            .not_before = terms.not_before,
+                                            .not_after = terms.not_after,
+                                            .serial_octets = 10,  // as those that tokens come with
+                                            .extensions = kExtensions});
 }
 
 }  // namespace
@@ -118,13 +98,13 @@ Bytes make_certificate_request(const TokenKey& key, const std::string& subject, 
 
 sast::Certificate issue_self_signed(const TokenKey& key, const CertificateTerms& terms) {
     const NamePtr name = to_native(terms.subject);
-    const CertificatePtr certificate = make_template(name.get(), name.get(), key.get(), terms);
+    const sast::NewCertificatePtr certificate = make_template(name.get(), name.get(), key.get(), terms);
     return within_calls(key, [&] { return finish(certificate.get(), key.get(), terms.digest); });
 }
 
 struct Issuer::Impl {
-    KeyPtr key;
-    CertificatePtr certificate;
+    std::shared_ptr<EVP_PKEY> key;
+    sast::NewCertificatePtr certificate;
 };
 
 Issuer::Issuer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -133,15 +113,16 @@ Issuer& Issuer::operator=(Issuer&&) noexcept = default;
 Issuer::~Issuer() = default;
 
 Issuer Issuer::decode_pem(std::string_view pem) {
-    // No passphrase is asked for here: an encrypted key gives no answer instead of a prompt.
-    const auto no_passphrase = [](char*, int, int, void*) { return -1; };
     auto impl = std::make_unique<Impl>();
-    impl->key.reset(PEM_read_bio_PrivateKey(open_text(pem).get(), nullptr, no_passphrase, nullptr));
+    impl->key = sast::decode_clear_key(pem);
     require(impl->key != nullptr, "reading the issuer", sast::Errc::MalformedKey,
             "a PEM with its private key, not encrypted, is needed");
-    impl->certificate.reset(PEM_read_bio_X509(open_text(pem).get(), nullptr, no_passphrase, nullptr));
-    require(impl->certificate != nullptr, "reading the issuer", sast::Errc::MalformedCertificate,
+    const auto certificates = sast::Certificate::decode_pem(pem);
+    require(!certificates.empty(), "reading the issuer", sast::Errc::MalformedCertificate,
             "its certificate is not in the PEM");
+    const ByteView der = certificates.front().der();
+    const unsigned char* at = der.data();
+    impl->certificate.reset(d2i_X509(nullptr, &at, static_cast<long>(der.size())));
     require(X509_check_private_key(impl->certificate.get(), impl->key.get()) == 1, "reading the issuer",
             sast::Errc::KeyMismatch, "");
     return Issuer(std::move(impl));
@@ -153,7 +134,7 @@ sast::Certificate Issuer::issue(ByteView request_der, const CertificateTerms& te
     const KeyPtr subject_key(request ? X509_REQ_get_pubkey(request.get()) : nullptr);
     require(subject_key && X509_REQ_verify(request.get(), subject_key.get()) == 1,
             "reading a certificate request", sast::Errc::MalformedKey, "it is not signed by its own key");
-    const CertificatePtr certificate =
+    const sast::NewCertificatePtr certificate =
         make_template(X509_REQ_get_subject_name(request.get()),
                       X509_get_subject_name(impl_->certificate.get()), subject_key.get(), terms);
     return finish(certificate.get(), impl_->key.get(), terms.digest);

@@ -26,7 +26,7 @@ class PosixRename {
     std::optional<std::uint32_t> run(const std::string& path, const std::string& new_path);
 
   private:
-    bool send(const Bytes& message);
+    bool send(ByteView packet);
     std::optional<Bytes> receive();
     bool read(std::uint8_t* to, std::size_t size);
 

@@ -18,6 +18,7 @@
 #include <pkcs11/openssl_error.hpp>
 #include <pkcs11/store.hpp>
 #include <sast/error.hpp>
+#include <sast/new_certificate.hpp>
 
 namespace ctlsign::cluster {
 
@@ -25,9 +26,6 @@ namespace {
 
 using NamePtr = std::unique_ptr<X509_NAME, FreeWith<X509_NAME_free>>;
 using EntryPtr = std::unique_ptr<X509_NAME_ENTRY, FreeWith<X509_NAME_ENTRY_free>>;
-using X509Ptr = std::unique_ptr<X509, FreeWith<X509_free>>;
-using NumberPtr = std::unique_ptr<BIGNUM, FreeWith<BN_free>>;
-using ExtensionPtr = std::unique_ptr<X509_EXTENSION, FreeWith<X509_EXTENSION_free>>;
 // What it held is wiped.
 using SecretBioPtr = std::unique_ptr<BIO, FreeWith<BIO_free>>;
 
@@ -44,27 +42,18 @@ NamePtr decode_name(ByteView der) {
     return name;
 }
 
-X509Ptr make_template(EVP_PKEY* key, const NewCertificate::Terms& terms) {
+sast::NewCertificatePtr make_template(EVP_PKEY* key, const NewCertificate::Terms& terms) {
+    static constexpr sast::NewCertificateFields::Extension kExtensions[] = {
+        {NID_key_usage, "digitalSignature,keyEncipherment,dataEncipherment,keyCertSign"},
+        {NID_ext_key_usage, "serverAuth,clientAuth"},
+    };
     const NamePtr name = decode_name(terms.subject_der);
-    std::array<unsigned char, 16> serial{};
-    X509Ptr certificate(X509_new());
-    require(certificate && RAND_bytes(serial.data(), static_cast<int>(serial.size())) == 1);
-    serial[0] = static_cast<unsigned char>((serial[0] & 0x3FU) | 0x40U);  // positive, always sixteen octets
-    const NumberPtr number(BN_bin2bn(serial.data(), static_cast<int>(serial.size()), nullptr));
-    require(number && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate.get())) != nullptr &&
-            X509_set_version(certificate.get(), X509_VERSION_3) == 1 &&
-            X509_set_subject_name(certificate.get(), name.get()) == 1 &&
-            X509_set_issuer_name(certificate.get(), name.get()) == 1 &&
-            X509_set_pubkey(certificate.get(), key) == 1 &&
-            ASN1_TIME_set(X509_getm_notBefore(certificate.get()), terms.not_before) != nullptr &&
-            ASN1_TIME_set(X509_getm_notAfter(certificate.get()), terms.not_after) != nullptr);
-    for (const auto& [nid, value] :
-         {std::pair{NID_key_usage, "digitalSignature,keyEncipherment,dataEncipherment,keyCertSign"},
-          std::pair{NID_ext_key_usage, "serverAuth,clientAuth"}}) {
-        const ExtensionPtr extension(X509V3_EXT_conf_nid(nullptr, nullptr, nid, value));
-        require(extension && X509_add_ext(certificate.get(), extension.get(), -1) == 1);
-    }
-    return certificate;
+    return sast::make_unsigned_certificate({.subject = name.get(),
+                                            .issuer = name.get(),
+                                            .key = key,
+                                            .not_before = terms.not_before,
+                                            .not_after = terms.not_after,
+                                            .extensions = kExtensions});
 }
 
 // What phones may check the next list with.
@@ -93,7 +82,7 @@ void NewCertificate::Free::operator()(evp_pkey_st* key) const noexcept {
 
 NewCertificate::NewCertificate(const Terms& terms) : key_(EVP_RSA_gen(terms.bits)) {
     require(key_ != nullptr);
-    const X509Ptr made = make_template(key_.get(), terms);
+    const sast::NewCertificatePtr made = make_template(key_.get(), terms);
     require(X509_sign(made.get(), key_.get(), EVP_sha256()) > 0);
     unsigned char* der = nullptr;
     const int size = i2d_X509(made.get(), &der);

@@ -7,7 +7,6 @@
 #include <asio/steady_timer.hpp>
 #include <asio/streambuf.hpp>
 #include <asio/write.hpp>
-#include <charconv>
 #include <chrono>
 #include <filesystem>
 #include <stdexcept>
@@ -16,7 +15,7 @@
 
 #include <ctlsign/files/load.hpp>
 #include <ctlsign/limits.hpp>
-#include <ctlsign/phone/words.hpp>
+#include <ctlsign/simulator/http_answer.hpp>
 #include <ctlsign/simulator/source.hpp>
 #include <ctlsign/trustlist/model.hpp>
 
@@ -125,16 +124,15 @@ class TftpTransfer : public std::enable_shared_from_this<TftpTransfer> {
   private:
     enum : std::uint8_t { kReadRequest = 1, kData = 3, kAcknowledgement = 4, kError = 5 };
     static constexpr std::size_t kBlock = 512, kHead = 4;
-    static constexpr int kTries = 6;
     static constexpr std::uint16_t kFileNotFound = 1;
 
     void send() {
         asio::error_code ignored;  // a packet that is lost is sent again
         socket_.send_to(asio::buffer(packet_), server_, 0, ignored);
-        timer_.expires_after(1s);
+        timer_.expires_after(limits::kTftpWait);
         timer_.async_wait([self = shared_from_this()](const asio::error_code& code) {
             if (code || self->finished_) return;
-            if (++self->tries_ == kTries)
+            if (++self->tries_ == limits::kTftpTries)
                 return self->finish({{}, "the TFTP server is silent", self->expected_ == 1});
             self->send();
         });
@@ -191,7 +189,7 @@ class TftpTransfer : public std::enable_shared_from_this<TftpTransfer> {
     Bytes packet_, content_;
     std::array<std::uint8_t, kHead + kBlock> input_{};
     std::uint32_t expected_ = 1;  // its low 16 bits are the number of the block
-    int tries_ = 0;
+    std::size_t tries_ = 0;
     bool finished_ = false;
 };
 
@@ -208,21 +206,6 @@ class TftpSource final : public NetworkSource<udp> {
     asio::io_context& io_;
 };
 
-// What the head of an answer says that its body has. (RFC 9110, 8.6)
-std::optional<std::size_t> content_length(std::string_view head) {
-    constexpr std::string_view kName = "content-length:";
-    for (std::size_t at = head.find("\r\n"); at != std::string_view::npos; at = head.find("\r\n", at)) {
-        at += 2;
-        if (phone::lower(head.substr(at, kName.size())) != kName) continue;
-        const std::string_view rest = head.substr(at + kName.size());
-        const std::string value(phone::trim(rest.substr(0, rest.find("\r\n"))));
-        std::size_t length = 0;
-        const auto [end, failed] = std::from_chars(value.data(), value.data() + value.size(), length);
-        if (failed == std::errc() && end == value.data() + value.size()) return length;
-    }
-    return std::nullopt;
-}
-
 // One GET a connection, as phones do on port 6970.
 class HttpTransfer : public std::enable_shared_from_this<HttpTransfer> {
   public:
@@ -234,7 +217,7 @@ class HttpTransfer : public std::enable_shared_from_this<HttpTransfer> {
           done_(std::move(done)) {}
 
     void start(const tcp::endpoint& server) {
-        timer_.expires_after(60s);
+        timer_.expires_after(limits::kHttpTransfer);
         timer_.async_wait([self = shared_from_this()](const asio::error_code& code) {
             if (!code) self->finish({{}, "the HTTP server is silent"});
         });
@@ -259,17 +242,7 @@ class HttpTransfer : public std::enable_shared_from_this<HttpTransfer> {
     }
 
     void take() {
-        const std::string_view all(static_cast<const char*>(input_.data().data()), input_.size());
-        const std::size_t end = all.find("\r\n\r\n");
-        if (end == std::string_view::npos || !all.starts_with("HTTP/1.") || all.size() < 12)
-            return finish({{}, "the HTTP server's answer is none"});
-        const std::string_view status = all.substr(9, 3);
-        if (status == "404") return finish({});
-        if (status != "200") return finish({{}, "the HTTP server answers " + std::string(status)});
-        const ByteView body = as_bytes(all.substr(end + 4));
-        if (const auto length = content_length(all.substr(0, end)); length && *length != body.size())
-            return finish({{}, "the HTTP server's answer is cut"});
-        finish({Bytes(body.begin(), body.end()), {}});
+        finish(decode_http_answer({static_cast<const char*>(input_.data().data()), input_.size()}));
     }
 
     void finish(Fetched fetched) {

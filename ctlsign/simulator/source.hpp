@@ -3,22 +3,14 @@
 #include <asio/io_context.hpp>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <system_error>
 #include <vector>
 
-#include <pkcs11/bytes.hpp>
+#include <ctlsign/simulator/fetched.hpp>
 #include <pkcs11/error.hpp>
 
 namespace ctlsign::simulator {
-
-/// What became of a file that was asked for. No octets and no problem: there is no such file.
-struct Fetched {
-    std::optional<Bytes> octets{};
-    std::string problem{};
-    bool unanswered = false;  ///< nobody is there: the next address of the server may be better
-};
 
 /// The addresses of HOST, at least one. Throws Error with the system's EHOSTUNREACH.
 template <typename Protocol>

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <sys/socket.h>
@@ -17,6 +16,7 @@
 #include <pkcs11/error.hpp>
 #include <pkcs11/free_with.hpp>
 #include <pkcs11/openssl_error.hpp>
+#include <sast/clear_key.hpp>
 #include <sast/error.hpp>
 
 namespace ctlsign::tvs {
@@ -140,12 +140,7 @@ TlsIdentity TlsIdentity::decode(std::string_view pem, const std::string& name) {
     identity.chain = sast::Certificate::decode_pem(pem);
     if (identity.chain.empty())
         throw Error(sast::Errc::NoCertificate, "reading", name, "put the certificate into the same file");
-    const std::unique_ptr<BIO, FreeWith<BIO_free>> in(
-        BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-    // An encrypted key is refused rather than asked about: a service starts without a person.
-    const auto no_passphrase = [](char*, int, int, void*) { return -1; };
-    identity.key.reset(PEM_read_bio_PrivateKey(in.get(), nullptr, no_passphrase, nullptr), &EVP_PKEY_free);
-    ERR_clear_error();
+    identity.key = sast::decode_clear_key(pem);
     if (!identity.key) throw Error(sast::Errc::NoKey, "reading", name, "an unencrypted PEM key is expected");
     return identity;
 }

@@ -48,7 +48,9 @@ INSTANTIATE_TEST_SUITE_P(Targets, Replay,
                                            Target{"inventory", inventory}, Target{"models", models},
                                            Target{"quirks", quirks}, Target{"profile", profile},
                                            Target{"fault", fault}, Target{"introductions", introductions},
-                                           Target{"key_file", key_file}),
+                                           Target{"key_file", key_file}, Target{"plan", plan},
+                                           Target{"http_answer", http_answer},
+                                           Target{"sftp_message", sftp_message}),
                          [](const auto& target) { return std::string(target.param.first); });
 
 }  // namespace

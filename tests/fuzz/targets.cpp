@@ -4,8 +4,10 @@
 #include <string_view>
 
 #include <ctlsign/cluster/migration.hpp>
+#include <ctlsign/cluster/sftp_message.hpp>
 #include <ctlsign/phone/inventory.hpp>
 #include <ctlsign/phone/model.hpp>
+#include <ctlsign/simulator/http_answer.hpp>
 #include <ctlsign/trustlist/decode.hpp>
 #include <ctlsign/trustlist/encode.hpp>
 #include <ctlsign/trustlist/extract.hpp>
@@ -15,9 +17,11 @@
 #include <ctlsign/trustlist/verify.hpp>
 #include <ctlsign/tvs/certificate_store.hpp>
 #include <ctlsign/tvs/message.hpp>
+#include <ctlsign/tvs/plan.hpp>
 #include <pkcs11/quirks.hpp>
 #include <pkcs11/token.hpp>
 #include <pkcs11/uri.hpp>
+#include <sast/clear_key.hpp>
 #include <sast/key_file.hpp>
 #include <softhsm-profiles/fault.hpp>
 #include <softhsm-profiles/profile.hpp>
@@ -225,6 +229,35 @@ void key_file(ByteView input) {
         if (file.locked()) file.unlock("fuzz");
         promise(!file.locked() && !file.key()->public_key().empty());
     });
+    (void)sast::decode_clear_key(as_text(input));
+}
+
+void plan(ByteView input) {
+    refusing([&] {
+        const auto one = tvs::Plan::decode(as_text(input), "fuzz");
+        const auto examine_servers = [&one](std::string_view names, std::string_view pool) {
+            const auto asked = one.servers_of(names, pool);
+            promise(asked.size() <= tvs::kServersOfAPhone);
+            for (const auto& index : asked) promise(!index || *index < one.servers.size());
+        };
+        examine_servers("", "");
+        for (const auto& [pool, names] : one.pools) examine_servers("", pool);
+        for (const auto& server : one.servers) examine_servers(server.name, "");
+    });
+}
+
+void http_answer(ByteView input) {
+    const auto fetched = simulator::decode_http_answer(as_text(input));
+    promise(!fetched.octets || fetched.problem.empty());
+    promise(!fetched.octets || fetched.octets->size() < input.size());
+    promise(!fetched.unanswered);
+}
+
+void sftp_message(ByteView input) {
+    (void)cluster::offers_posix_rename(input);
+    constexpr std::uint32_t kNumber = 1;
+    const auto status = cluster::decode_sftp_status(input, kNumber);
+    promise(!status || !cluster::decode_sftp_status(input, kNumber + 1));
 }
 
 }  // namespace ctlsign::fuzz

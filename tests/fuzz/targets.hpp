@@ -21,5 +21,8 @@ void profile(ByteView input);        ///< kinds of virtual tokens
 void fault(ByteView input);          ///< lines of fault scripts
 void introductions(ByteView input);  ///< PKCS#12 by which clusters know each other
 void key_file(ByteView input);       ///< files with a private key, and the right passphrase of the seeds
+void plan(ByteView input);           ///< which TVS servers there are, and which of them phones ask
+void http_answer(ByteView input);    ///< what an HTTP server sends for a phone's file
+void sftp_message(ByteView input);   ///< an SFTP server's greeting, and its answer to a renaming
 
 }  // namespace ctlsign::fuzz
