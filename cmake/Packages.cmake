@@ -58,10 +58,10 @@ ctlsign_package(development libctlsign-dev libdevel "Cisco certificate trust lis
 for those in C++20: pkcs11, sast, ctlsign, token keys as EVP_PKEY of
 OpenSSL, virtual tokens with a header for GoogleTest.")
 # What the exported targets are linked with; token keys load a module of the program's package, the header for GoogleTest that
-# of virtual tokens.
+# of virtual tokens. libssh2's pkg-config file links with libgpg-error, and its package does not ask for it.
 string(JOIN ", " CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS
   "libctlsign-c0 ${same_version}" "ctlsign ${same_version}" "ctlsign-virtual-token ${same_version}"
-  libfmt-dev libp11-dev libp11-kit-dev libpcsclite-dev libsqlite3-dev libssh2-1-dev libssl-dev libtomlplusplus-dev nlohmann-json3-dev)
+  libfmt-dev libgpg-error-dev libp11-dev libp11-kit-dev libpcsclite-dev libsqlite3-dev libssh2-1-dev libssl-dev libtomlplusplus-dev nlohmann-json3-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SUGGESTS "libgtest-dev, pkg-config")
 
 ctlsign_package(virtual-token ctlsign-virtual-token devel "PKCS#11 tokens for tests, plugged and broken by a script"
