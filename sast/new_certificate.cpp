@@ -16,6 +16,8 @@ namespace {
 using NumberPtr = std::unique_ptr<BIGNUM, FreeWith<BN_free>>;
 using ExtensionPtr = std::unique_ptr<X509_EXTENSION, FreeWith<X509_EXTENSION_free>>;
 
+constexpr const char* kWhat = "a new certificate";
+
 void accept_fields(bool accepted) {
     if (accepted) return;
     const std::string reason = take_openssl_reason();
@@ -25,11 +27,12 @@ void accept_fields(bool accepted) {
 
 void set_serial(X509* certificate, std::size_t octets) {
     Bytes serial(octets);
-    accept_fields(RAND_bytes(serial.data(), static_cast<int>(serial.size())) == 1);
+    if (RAND_bytes(serial.data(), static_cast<int>(serial.size())) != 1) fail_openssl("RAND_bytes", kWhat);
     // Positive, and not shorter.
     serial.at(0) = static_cast<std::uint8_t>((serial.at(0) & 0x3FU) | 0x40U);
     const NumberPtr number(BN_bin2bn(serial.data(), static_cast<int>(serial.size()), nullptr));
-    accept_fields(number && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) != nullptr);
+    if (!number || BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) == nullptr)
+        fail_openssl("BN_to_ASN1_INTEGER", kWhat);
 }
 
 }  // namespace
@@ -40,7 +43,7 @@ void FreeX509::operator()(x509_st* certificate) const noexcept {
 
 NewCertificatePtr make_unsigned_certificate(const NewCertificateFields& fields) {
     NewCertificatePtr certificate(X509_new());
-    accept_fields(certificate != nullptr);
+    if (!certificate) fail_openssl("X509_new", kWhat);
     set_serial(certificate.get(), fields.serial_octets);
     accept_fields(X509_set_version(certificate.get(), X509_VERSION_3) == 1 &&
                   X509_set_subject_name(certificate.get(), fields.subject) == 1 &&

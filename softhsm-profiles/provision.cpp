@@ -3,8 +3,6 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
-#include <memory>
-
 #include <pkcs11/private_files.hpp>
 #include <pkcs11/store.hpp>
 #include <sast/clear_key.hpp>
@@ -67,6 +65,7 @@ Bytes number(const EVP_PKEY* key, const char* name) {
 
 RsaNumbers decode_private_key(const std::string& pem) {
     const auto key = sast::decode_clear_key(pem);
+    ERR_clear_error();
     if (!key)
         throw Error(sast::Errc::MalformedKey, "importing", "the key",
                     "a PEM key without passphrase is needed");

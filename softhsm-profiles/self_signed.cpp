@@ -3,6 +3,7 @@
 #include <openssl/objects.h>
 #include <openssl/x509.h>
 
+#include <cstdint>
 #include <ctime>
 #include <memory>
 

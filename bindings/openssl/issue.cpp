@@ -1,6 +1,6 @@
 #include <openssl/err.h>
+#include <openssl/objects.h>
 #include <openssl/x509.h>
-#include <openssl/x509v3.h>
 
 #include <memory>
 
@@ -123,6 +123,7 @@ Issuer Issuer::decode_pem(std::string_view pem) {
     const ByteView der = certificates.front().der();
     const unsigned char* at = der.data();
     impl->certificate.reset(d2i_X509(nullptr, &at, static_cast<long>(der.size())));
+    require(impl->certificate != nullptr, "reading the issuer", sast::Errc::MalformedCertificate, "");
     require(X509_check_private_key(impl->certificate.get(), impl->key.get()) == 1, "reading the issuer",
             sast::Errc::KeyMismatch, "");
     return Issuer(std::move(impl));

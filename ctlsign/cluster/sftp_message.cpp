@@ -17,6 +17,12 @@ void append_text(Bytes& to, std::string_view text) {
     to.insert(to.end(), text.begin(), text.end());
 }
 
+std::uint32_t decode_u32(ByteView octets) {
+    std::uint32_t number = 0;
+    for (const std::uint8_t octet : octets) number = number << 8U | octet;
+    return number;
+}
+
 Bytes put_length_before(const Bytes& message) {
     Bytes packet;
     append_u32(packet, static_cast<std::uint32_t>(message.size()));
@@ -36,9 +42,10 @@ class PacketReader {
         return first;
     }
     std::optional<std::uint32_t> u32() {
-        if (left_.size() < kSftpLengthSize) return std::nullopt;
-        const std::uint32_t number = decode_sftp_length(left_.first(kSftpLengthSize));
-        left_ = left_.subspan(kSftpLengthSize);
+        constexpr std::size_t kSize = sizeof(std::uint32_t);
+        if (left_.size() < kSize) return std::nullopt;
+        const std::uint32_t number = decode_u32(left_.first(kSize));
+        left_ = left_.subspan(kSize);
         return number;
     }
     std::optional<std::string_view> text() {
@@ -56,9 +63,7 @@ class PacketReader {
 }  // namespace
 
 std::uint32_t decode_sftp_length(ByteView length) {
-    std::uint32_t number = 0;
-    for (const std::uint8_t octet : length) number = number << 8U | octet;
-    return number;
+    return decode_u32(length);
 }
 
 Bytes encode_sftp_greeting() {

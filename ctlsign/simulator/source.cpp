@@ -7,7 +7,6 @@
 #include <asio/steady_timer.hpp>
 #include <asio/streambuf.hpp>
 #include <asio/write.hpp>
-#include <chrono>
 #include <filesystem>
 #include <stdexcept>
 #include <system_error>
@@ -25,7 +24,6 @@ namespace {
 
 using asio::ip::tcp;
 using asio::ip::udp;
-using namespace std::chrono_literals;
 
 // A host and a port of "HOST:PORT/REST".
 struct Place {

@@ -141,6 +141,7 @@ TlsIdentity TlsIdentity::decode(std::string_view pem, const std::string& name) {
     if (identity.chain.empty())
         throw Error(sast::Errc::NoCertificate, "reading", name, "put the certificate into the same file");
     identity.key = sast::decode_clear_key(pem);
+    ERR_clear_error();
     if (!identity.key) throw Error(sast::Errc::NoKey, "reading", name, "an unencrypted PEM key is expected");
     return identity;
 }

@@ -1,4 +1,5 @@
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <string_view>
@@ -18,6 +19,7 @@
 #include <ctlsign/tvs/certificate_store.hpp>
 #include <ctlsign/tvs/message.hpp>
 #include <ctlsign/tvs/plan.hpp>
+#include <pkcs11/openssl_error.hpp>
 #include <pkcs11/quirks.hpp>
 #include <pkcs11/token.hpp>
 #include <pkcs11/uri.hpp>
@@ -230,6 +232,7 @@ void key_file(ByteView input) {
         promise(!file.locked() && !file.key()->public_key().empty());
     });
     (void)sast::decode_clear_key(as_text(input));
+    (void)take_openssl_reason();
 }
 
 void plan(ByteView input) {

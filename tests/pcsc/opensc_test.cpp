@@ -110,7 +110,7 @@ class OpenSc : public ::testing::Test {
         }).get();
     }
 
-    Watchdog watchdog_{120s, ::testing::UnitTest::GetInstance()->current_test_info()->name()};
+    Watchdog watchdog_{120s};
 };
 
 TEST_F(OpenSc, ListsWhoCouldSign) {

@@ -27,7 +27,7 @@ class CardWatcher : public ::testing::Test {
     std::shared_ptr<pkcs11::Module> module_ = pkcs11::Module::open("opensc-pkcs11.so");
     VirtualCard a_{make_piv_card(1, kStem)}, b_{make_piv_card(2, kStem)};
     WatcherLog log_{&pkcs11::TokenInfo::serial};
-    Watchdog watchdog_{120s, ::testing::UnitTest::GetInstance()->current_test_info()->name()};
+    Watchdog watchdog_{120s};
 };
 
 TEST_F(CardWatcher, TellsOfCardsThatComeAndGo) {

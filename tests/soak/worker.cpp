@@ -75,7 +75,7 @@ Worker::Worker(std::string name, Open open, const Chosen& token, const Record& r
       shared_(token.shared) {}
 
 bool Worker::attempt(const std::function<void()>& call) {
-    const Watchdog watchdog(kLimit, name_);
+    const Watchdog watchdog(kLimit);
     const auto start = Clock::now();
     bool good = false;
     try {

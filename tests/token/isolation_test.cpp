@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdio>
 #include <fstream>
 #include <thread>
 #include <vector>
@@ -52,7 +53,7 @@ class Isolation : public ::testing::Test {
     }
 
     testing::TemporaryFolder runtime_;
-    testing::Watchdog watchdog_{120s, "isolation"};
+    testing::Watchdog watchdog_{120s};
     const testing::Golden golden_ = testing::read_golden("krakow/CTLFile-tokens.tlv");
 };
 

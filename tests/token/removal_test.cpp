@@ -68,7 +68,7 @@ class Removal : public ::testing::Test {
         return static_cast<unsigned>(session.read_pin_status().tries.value().left);
     }
 
-    testing::Watchdog watchdog_{120s, "removal"};
+    testing::Watchdog watchdog_{120s};
     std::optional<VirtualToken> token_;
     std::shared_ptr<pkcs11::Module> module_;
     std::optional<CountingPins> pins_;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include <bindings/openssl/issue.hpp>
 #include <bindings/openssl/token_key.hpp>
@@ -154,7 +155,7 @@ TEST(TokenKey, EndsWhenItsTokenIsPulledAndAnotherOneServes) {
 
 #ifndef CTLSIGN_INSTRUMENTED  // p11-kit's program cannot load a module that is
 TEST(TokenKey, AnIsolatedModuleThatHangsOrCrashesCostsAnError) {
-    const testing::Watchdog watchdog(std::chrono::seconds(120), "a token's key");
+    const testing::Watchdog watchdog(std::chrono::seconds(120));
     for (const char* fault : {"on C_Sign hang", "on C_Sign crash"}) {
         testing::VirtualToken token("plain-softhsm", "A");
         const auto module =
@@ -213,12 +214,22 @@ TEST(Issue, SelfSignedAndByAnIssuer) {
     Bytes forged = request;
     forged.back() = static_cast<std::uint8_t>(forged.back() ^ 1U);
     EXPECT_THROW((void)issuer.issue(forged, terms), Error);
-    EXPECT_THROW(Issuer::decode_pem(""), Error);
-    EXPECT_THROW(Issuer::decode_pem(testing::read_text("krakow/tokens/test-manufacturing-ca.pem")), Error);
-    EXPECT_THROW(Issuer::decode_pem(testing::read_text("krakow/tokens/SAST-ADN008580ef.pem") +
-                                    testing::read_text("krakow/tokens/test-manufacturing-ca.key")),
-                 Error)
-        << "key and certificate of two holders";
+    const std::string certificate = testing::read_text("krakow/tokens/test-manufacturing-ca.pem");
+    const std::string key_pem = testing::read_text("krakow/tokens/test-manufacturing-ca.key");
+    const std::pair<std::string, sast::Errc> refused[] = {
+        {"", sast::Errc::MalformedKey},
+        {certificate, sast::Errc::MalformedKey},
+        {key_pem, sast::Errc::MalformedCertificate},
+        {testing::read_text("krakow/tokens/SAST-ADN008580ef.pem") + key_pem, sast::Errc::KeyMismatch},
+    };
+    for (const auto& [pem, code] : refused) {
+        try {
+            Issuer::decode_pem(pem);
+            ADD_FAILURE() << pem;
+        } catch (const Error& e) {
+            EXPECT_EQ(e.code(), code) << e.what();
+        }
+    }
 }
 
 TEST(Subject, IsWrittenInTheOrderGiven) {

@@ -60,7 +60,7 @@ class WatcherTest : public ::testing::Test {
 
     testing::TemporaryFolder folder_;
     WatcherLog log_;
-    testing::Watchdog watchdog_{120s, ::testing::UnitTest::GetInstance()->current_test_info()->name()};
+    testing::Watchdog watchdog_{120s};
 };
 
 TEST_F(WatcherTest, TellsWhatIsThereAtFirstAndNothingWhileNothingHappens) {
