@@ -33,14 +33,15 @@ inline KeyPtr load_key(const std::string& name) {
     return own_key(PEM_read_bio_PrivateKey(in.get(), nullptr, nullptr, nullptr));
 }
 
-/// A self-signed certificate, for what the vectors do not have.
+/// A self-signed certificate, for what the vectors do not have; from the same values the same one.
 inline sast::Certificate make_certificate(const KeyPtr& key, const std::string& common_name,
                                           std::uint64_t serial) {
     const std::unique_ptr<X509, decltype(&X509_free)> x509(X509_new(), &X509_free);
     X509_set_version(x509.get(), 2);
     ASN1_INTEGER_set_uint64(X509_get_serialNumber(x509.get()), serial);
-    X509_gmtime_adj(X509_getm_notBefore(x509.get()), 0);
-    X509_gmtime_adj(X509_getm_notAfter(x509.get()), 86400);
+    constexpr std::int64_t kYear2020 = 1'577'836'800, kYear2049 = 2'493'072'000;
+    ASN1_TIME_set(X509_getm_notBefore(x509.get()), kYear2020);
+    ASN1_TIME_set(X509_getm_notAfter(x509.get()), kYear2049);
     X509_NAME* name = X509_get_subject_name(x509.get());
     X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
                                reinterpret_cast<const unsigned char*>(common_name.c_str()), -1, -1, 0);
